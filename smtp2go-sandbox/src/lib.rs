@@ -42,8 +42,8 @@
 //!
 //! Fields that are not in the specification are ignored, as at the service; [`Call::ignored`] lists
 //! them. Null is treated as absent. So is an empty string in an optional field, except in edits and as
-//! the content of a file. [`SandboxBuilder::strict`] refuses unknown fields and nulls, and keeps empty
-//! strings.
+//! the content of a file. [`SandboxBuilder::strict`] refuses unknown fields, nulls and empty strings in
+//! optional fields.
 //!
 //! The sender and each recipient must be one address: `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. An
 //! error names `sender`, `to`, `cc` or `bcc`, and quotes the address. Addresses in the headers of a MIME

@@ -112,7 +112,7 @@ struct Arguments {
     #[arg(long)]
     refuse_unknown: bool,
 
-    /// Refuses null, and keeps an empty text; the service treats both as absent fields
+    /// Refuses null and empty text in fields that can be left out; the service treats both as absent
     #[arg(long)]
     refuse_null: bool,
 

@@ -425,8 +425,9 @@ impl SandboxBuilder {
         self
     }
 
-    /// Whether to refuse null where the spec does not allow it, and to keep empty strings in optional
-    /// fields.
+    /// Whether to refuse null where the spec does not allow it, and an empty string in an optional
+    /// field, with `NON_VALIDATING_IN_PAYLOAD`. An empty string is accepted in edits, which it can clear
+    /// a value with, as the content of a file, and where the spec has it as the default.
     ///
     /// Default: false. Then null and, except in edits, an empty string are treated as absent, as by the
     /// service.

@@ -157,24 +157,26 @@ impl Schema {
     }
 
     /// Removes what a lenient sandbox ignores: nulls, empty strings in optional fields (unless
-    /// `keep_empty`), and unknown fields, whose names are returned. Keeps what `strictness` refuses.
-    /// Objects with arbitrary members are not changed.
+    /// `keep_empty`), and unknown fields. Keeps what `strictness` refuses. Objects with arbitrary
+    /// members are not changed.
     pub(crate) fn clean(
         &self,
         request: &mut Value,
         strictness: Strictness,
         keep_empty: bool,
-    ) -> Vec<String> {
+    ) -> Cleaned {
         let mut passed = Passed {
             strictness,
-            keep_empty: keep_empty || strictness.nulls,
+            keep_empty,
             path: String::new(),
-            ignored: Vec::new(),
+            cleaned: Cleaned::default(),
         };
         self.clean_at(&self.root, request, &mut passed);
+        let mut cleaned = passed.cleaned;
         // Sorted, because the order of serde_json's members depends on the build's features.
-        passed.ignored.sort_unstable();
-        passed.ignored
+        cleaned.ignored.sort_unstable();
+        cleaned.empty.sort_unstable();
+        cleaned
     }
 
     /// Restores `passed.path` before it returns.
@@ -194,15 +196,25 @@ impl Schema {
                         Some(property) if member.is_null() => {
                             passed.strictness.nulls || self.takes_null(property)
                         }
-                        Some(property) if *member == "" => {
-                            passed.keep_empty || requires(schema, name) || self.is_file(property)
+                        Some(property)
+                            if *member == ""
+                                && !passed.keep_empty
+                                && !requires(schema, name)
+                                && !self.is_file(property) =>
+                        {
+                            let is_refused =
+                                passed.strictness.nulls && !self.may_be_empty(property);
+                            if is_refused {
+                                passed.cleaned.empty.push(passed.path.clone());
+                            }
+                            passed.strictness.nulls
                         }
                         Some(property) => {
                             self.clean_at(property, member, passed);
                             true
                         }
                         None if closed && (!passed.strictness.unknown || tolerates(name)) => {
-                            passed.ignored.push(passed.path.clone());
+                            passed.cleaned.ignored.push(passed.path.clone());
                             false
                         }
                         None => true,
@@ -247,6 +259,12 @@ impl Schema {
             .is_some_and(|format| format == "byte")
     }
 
+    /// Whether an empty string is a value of its own, the default.
+    fn may_be_empty(&self, schema: &Value) -> bool {
+        let default = schema.get("default");
+        default.or_else(|| self.resolve(schema).get("default")) == Some(&Value::from(""))
+    }
+
     /// Follows `$ref` and the first schema of `allOf` to the actual definition.
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
@@ -279,13 +297,22 @@ fn is_header(schema: &Value) -> bool {
     schema.get("x-smtp2go-header") == Some(&Value::Bool(true))
 }
 
+/// The fields that [`Schema::clean`] found, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Cleaned {
+    /// Unknown fields, which were removed.
+    pub(crate) ignored: Vec<String>,
+    /// Optional fields with an empty string, which the strictness refuses.
+    pub(crate) empty: Vec<String>,
+}
+
 /// State of [`Schema::clean`].
 struct Passed {
     strictness: Strictness,
     keep_empty: bool,
     /// Path of the current value.
     path: String,
-    ignored: Vec<String>,
+    cleaned: Cleaned,
 }
 
 fn gather(schema: &Value, definitions: &Map<String, Value>, needed: &mut Map<String, Value>) {
@@ -374,7 +401,9 @@ mod tests {
         let definitions = json!({
             "Item": { "type": "object", "additionalProperties": false, "required": ["name"],
                       "properties": { "name": { "type": "string" }, "note": { "type": ["string", "null"] },
-                                      "file": { "type": "string", "format": "byte" } } }
+                                      "file": { "type": "string", "format": "byte" },
+                                      "kind": { "$ref": "#/$defs/Kind" } } },
+            "Kind": { "type": "string", "default": "" },
         });
         let schema = json!({
             "type": "object", "additionalProperties": false,
@@ -402,8 +431,8 @@ mod tests {
             "reply_to": "c",
         });
         let mut kept = request.clone();
-        let ignored = schema().clean(&mut request, Strictness::default(), false);
-        assert_eq!(ignored, ["first.x", "items[0].cid", "reply_to"]);
+        let cleaned = schema().clean(&mut request, Strictness::default(), false);
+        assert_eq!(cleaned.ignored, ["first.x", "items[0].cid", "reply_to"]);
         let expected = json!({
             "items": [{ "name": "a" }, { "note": null }, { "name": "", "file": "" }],
             "first": { "name": "b" },
@@ -415,6 +444,21 @@ mod tests {
             kept["items"][2],
             json!({ "name": "", "note": "", "file": "" })
         );
+    }
+
+    #[test]
+    fn strict_clean_keeps_empty_strings_and_reports_those_of_optional_fields() {
+        let request = json!({
+            "items": [{ "name": "", "note": "", "file": "" }],
+            "first": { "name": "b", "note": "", "kind": "" },
+            "data": { "w": "" },
+        });
+        for (keep_empty, expected) in [(false, &["first.note", "items[0].note"][..]), (true, &[])] {
+            let mut kept = request.clone();
+            let cleaned = schema().clean(&mut kept, Strictness::FULL, keep_empty);
+            assert_eq!(cleaned.empty, expected);
+            assert_eq!(kept, request);
+        }
     }
 
     #[test]

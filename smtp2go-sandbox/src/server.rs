@@ -542,7 +542,13 @@ fn answer(
     {
         return Err(Refusal::address_not_allowed(client));
     }
-    call.ignored = operations::forgive(operation, &mut request, settings.strictness);
+    let cleaned = operations::forgive(operation, &mut request, settings.strictness);
+    call.ignored = cleaned.ignored;
+    // Before the schema, which may have a worse reason to refuse it, such as its format.
+    if let Some(field) = cleaned.empty.first() {
+        let message = "The value is empty: leave the field out.";
+        return Err(Refusal::field(field, message));
+    }
     if let Some(field) = operation.request.check(&request).map_err(Refusal::broken)? {
         return Err(field.into());
     }

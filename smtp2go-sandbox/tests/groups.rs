@@ -612,7 +612,7 @@ fn fields_added_in_november_are_accepted() {
     let edit = |pool: i64| json!({ "id": added.pointer(id), "ip_pool": pool });
     let search = json!({ "search_subject": "invoice", "search_subject_op": "is",
                          "search_sender": "a@", "search_sender_op": "starts with",
-                         "search_recipient": "", "search_recipient_op": "any word" });
+                         "search_recipient": "b@", "search_recipient_op": "any word" });
     play(
         &sandbox,
         &[

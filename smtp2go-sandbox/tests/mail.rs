@@ -631,7 +631,11 @@ fn email_search_and_archive_find_sent_mail_by_filter() {
             json!({ "filter_query": "subject:'invoice 8'", "ignore_case": true }),
             vec![hard, soft],
         ),
-        (json!({ "filter_query": "", "limit": 1 }), vec![click]),
+        (
+            json!({ "filter_query": r"subject:'invoice\' 8'", "ignore_case": true }),
+            vec![],
+        ),
+        (json!({ "filter_query": " ", "limit": 1 }), vec![click]),
         (json!({ "limit": 1 }), vec![click]),
         (json!({ "end_date": "2020-01-01" }), vec![]),
     ] {

@@ -18,7 +18,8 @@ pub(crate) fn definitions(document: Document<'_>) -> Value {
 ///
 /// `nullable` becomes a type, and rules of extensions (a request accepts only known values) become
 /// constraints. `x-smtp2go-header` and `x-smtp2go-ignored` stay, because no keyword expresses them.
-/// Descriptions, defaults and examples are left out.
+/// Descriptions, examples and defaults are left out, except an empty text as the default: it says that
+/// an empty text is a value.
 pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
     if let Some(name) = reference_name(schema) {
         return json!({ "$ref": format!("#/$defs/{name}") });
@@ -44,6 +45,9 @@ pub(crate) fn convert(document: Document<'_>, schema: &Value) -> Value {
                 // A number that is integral matches both `integer` and `number`.
                 let key = if key == "oneOf" { "anyOf" } else { key };
                 converted.insert(key.to_owned(), parts.into());
+            }
+            "default" if value == "" => {
+                converted.insert(key.clone(), value.clone());
             }
             "type" if schema["nullable"] == Value::Bool(true) => {
                 converted.insert(key.clone(), json!([value, "null"]));

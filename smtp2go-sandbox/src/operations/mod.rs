@@ -39,6 +39,7 @@ use crate::account::{Account, AccountId, Key};
 use crate::api::Operation;
 use crate::mail::list;
 use crate::mime::Mime;
+use crate::schema::Cleaned;
 use crate::refusal::Refusal;
 use crate::weight::Weight;
 use crate::world::{Shared, Strictness, World};
@@ -164,34 +165,37 @@ pub(crate) enum Reply {
 }
 
 /// Prepares a request for a lenient sandbox before it is checked, as far as `strictness` allows:
-/// removes nulls, empty strings and unknown fields, and converts quirks of official clients. Returns
-/// the names of the ignored fields.
+/// removes nulls, empty strings and unknown fields, and converts quirks of official clients.
 pub(crate) fn forgive(
     operation: &Operation,
     request: &mut Value,
     strictness: Strictness,
-) -> Vec<String> {
+) -> Cleaned {
     // An edit can set a field to an empty string.
     let edits = ["_edit", "_patch"];
     let keep_empty = edits.iter().any(|word| operation.id.ends_with(word));
-    let mut ignored = operation.request.clean(request, strictness, keep_empty);
+    let mut cleaned = operation.request.clean(request, strictness, keep_empty);
     if let (Some(field), Some(members)) = (&operation.subaccount, request.as_object_mut())
-        && !strictness.nulls
         && members.get(field).is_some_and(|id| id == "")
     {
-        members.remove(field);
+        if !strictness.nulls {
+            members.remove(field);
+        } else if keep_empty {
+            // No edit sets the subaccount to nothing.
+            cleaned.empty.push(field.clone());
+        }
     }
     if strictness.is_full() {
-        return ignored;
+        return cleaned;
     }
     match operation.id.as_str() {
         "email_send" | "email_mime" | "email_batch" => email::forgive(request),
         "webhook_add" | "webhook_edit" if !strictness.unknown => {
-            webhook::forgive(request, &mut ignored);
+            webhook::forgive(request, &mut cleaned.ignored);
         }
         _ => {}
     }
-    ignored
+    cleaned
 }
 
 /// Carries out a request that matches its schema.

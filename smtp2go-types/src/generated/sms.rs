@@ -17,6 +17,8 @@ pub struct SmsSendRequest {
     pub destination: Vec<String>,
     /// The number to send from. Without it, or with an empty text, the account's default number is
     /// used. A shared number is used instead when the message goes to another country.
+    ///
+    /// Default: `""`.
     pub sender: Option<String>,
     /// The text. More than 160 characters are billed as several units.
     pub content: String,
