@@ -213,7 +213,10 @@
 //! - The master account's activity and history include the mail of subaccounts.
 //! - `only_latest` returns one event of each mail.
 //! - Lists are in the order of time. Text filters of scheduled mail match parts, ignoring letter case.
-//! - The fields and the grammar of `filter_query` are invented.
+//! - The fields and the grammar of `filter_query` are invented. In a quoted term, a backslash precedes a
+//!   quote.
+//! - A MIME message needs a body like any mail: a text or HTML. Attachments don't count. An encrypted body
+//!   is accepted.
 //! - All mail is archived. A mail's `url` in the archive does not exist.
 //! - The billing cycle is the month. The price of a text message is invented.
 //!
@@ -234,8 +237,11 @@
 //! `bounce_notifications`; the grammar of `custom_ratelimit_period` and of `filter_query`; 64 bits of
 //! entropy of `email_password`; the lengths of `new_id` and `template_name`; the values of `limit`, also
 //! in edits; `start_date` and `end_date`; `ip_address`, which `/ip_allow_list/*` requires, and
-//! `new_ip_address`; an invalid `continue_token`; blank HTML without text; custom headers that the
-//! service sets; a `schedule` that is not a time, not in the future or more than 3 days ahead; phone
+//! `new_ip_address`; an invalid `continue_token`; blank HTML without text, also as the
+//! result of a template; an empty list of `emails`; an empty `content` of a text message; an empty
+//! `filename`, or a `url` that is not an http or https URL, of an attachment; custom headers that the
+//! service sets, or that a field of the mail sets (`From`, `To`, `Cc`, `Bcc`, `Subject`); control characters
+//! in `custom_headers` of webhooks; a `schedule` that is not a time, not in the future or more than 3 days ahead; phone
 //! numbers without a country code; the `url`, `output_format` and `auth_header_type` of webhooks.
 //!
 //! Unless the sandbox is strict, it accepts quirks of official clients: a `schedule` in unix seconds, and

@@ -78,6 +78,11 @@ fn kinds(sandbox: &Sandbox) -> Vec<EventKind> {
 fn request_that_only_the_specs_prose_forbids_is_refused() {
     let sandbox = sandbox();
     let text = |text: &str| json!({ "html_body": null, "text_body": text });
+    let file = |field: &str, value: &str| {
+        let mut file = json!({ "filename": "a", "url": "https://example.com/a" });
+        file[field] = value.into();
+        json!({ "attachments": [file] })
+    };
     let table = [
         (json!({ "html_body": null }), Some("html_body")),
         (json!({ "html_body": " \n" }), Some("html_body")),
@@ -94,6 +99,50 @@ fn request_that_only_the_specs_prose_forbids_is_refused() {
         (
             json!({ "custom_headers": [{ "header": "Reply-To", "value": "a@example.com" }] }),
             None,
+        ),
+        (
+            json!({ "custom_headers": [{ "header": "from", "value": "a@example.com" }] }),
+            Some("custom_headers[0].header"),
+        ),
+        (
+            json!({ "custom_headers": [{ "header": "To", "value": "a@example.com" }] }),
+            Some("custom_headers[0].header"),
+        ),
+        (
+            json!({ "custom_headers": [{ "header": "Subject", "value": "Ho" }] }),
+            Some("custom_headers[0].header"),
+        ),
+        (
+            json!({ "cc": ["a@example.com"], "custom_headers": [{ "header": "Cc", "value": "b@example.com" }] }),
+            Some("custom_headers[0].header"),
+        ),
+        (
+            json!({ "cc": [], "custom_headers": [{ "header": "Cc", "value": "b@example.com" }] }),
+            None,
+        ),
+        (file("filename", ""), Some("attachments[0].filename")),
+        (file("url", "nope"), Some("attachments[0].url")),
+        (
+            file("url", "ftp://example.com/a"),
+            Some("attachments[0].url"),
+        ),
+        (file("url", "/a.pdf"), Some("attachments[0].url")),
+        (
+            file("url", "https://example.com/a\r\nX-A: b"),
+            Some("attachments[0].url"),
+        ),
+        (
+            file("url", "https://example.com/a\n"),
+            Some("attachments[0].url"),
+        ),
+        (file("url", "HTTPS://example.com/a?b=c%20d"), None),
+        (
+            json!({ "inlines": [{ "filename": "", "fileblob": "aGk=" }] }),
+            Some("inlines[0].filename"),
+        ),
+        (
+            json!({ "inlines": [{ "filename": "a", "url": "file:///etc/passwd" }] }),
+            Some("inlines[0].url"),
         ),
         (json!({ "schedule": "soon" }), Some("schedule")),
         (
@@ -126,6 +175,80 @@ fn request_that_only_the_specs_prose_forbids_is_refused() {
             }
         }
     }
+}
+
+#[test]
+fn request_without_content_or_with_broken_headers_is_refused() {
+    let sandbox = sandbox();
+    let hook = |headers: Value| json!({ "url": "https://example.com/", "custom_headers": headers });
+    for (path, request, field) in [
+        ("/email/batch", json!({ "emails": [] }), "emails"),
+        (
+            "/sms/send",
+            json!({ "destination": ["+15555550199"], "content": "" }),
+            "content",
+        ),
+        (
+            "/webhook/add",
+            hook(json!("X-A: b\r\nX-C: d")),
+            "custom_headers",
+        ),
+        ("/webhook/add", hook(json!(["a", "b\n"])), "custom_headers"),
+        (
+            "/webhook/add",
+            hook(json!({ "X-A": "b\rc" })),
+            "custom_headers",
+        ),
+        (
+            "/webhook/add",
+            hook(json!({ "X-A\r\n": "b" })),
+            "custom_headers",
+        ),
+        (
+            "/webhook/add",
+            hook(json!([{ "header": "X-A", "value": "b\nc" }])),
+            "custom_headers",
+        ),
+    ] {
+        assert_eq!(refused_field(&sandbox, path, &request), field, "{request}");
+    }
+    data(
+        &sandbox,
+        "/webhook/add",
+        &hook(json!([{ "header": "X-A", "value": "b" }])),
+    );
+}
+
+#[test]
+fn template_that_makes_a_blank_body_is_refused() {
+    let sandbox = sandbox();
+    let template = json!({
+        "id": "blank", "template_name": "Blank", "subject": "Hi",
+        "html_body": " {{html}} ", "text_body": "{{text}}",
+    });
+    data(&sandbox, "/template/add", &template);
+    let filled = |values: Value| {
+        mail(
+            &json!({ "subject": null, "html_body": null, "template_id": "blank", "template_data": values }),
+        )
+    };
+    for values in [json!({}), json!({ "html": " ", "text": "" })] {
+        let mail = filled(values);
+        let field = refused_field(&sandbox, "/email/send", &mail);
+        assert_eq!(field, "template_data");
+        let mut batched = mail.clone();
+        batched["subject"] = "".into();
+        let batch = json!({ "emails": [batched] });
+        let field = refused_field(&sandbox, "/email/batch", &batch);
+        assert_eq!(field, "emails[0].template_data");
+    }
+    for values in [json!({ "html": "x" }), json!({ "text": " " })] {
+        data(&sandbox, "/email/send", &filled(values));
+    }
+    let mut twice = filled(json!({ "text": "x" }));
+    twice["custom_headers"] = json!([{ "header": "Subject", "value": "Ho" }]);
+    let field = refused_field(&sandbox, "/email/send", &twice);
+    assert_eq!(field, "custom_headers[0].header");
 }
 
 #[test]
@@ -641,7 +764,15 @@ fn email_search_and_archive_find_sent_mail_by_filter() {
     ] {
         assert_eq!(found("/email/search", &filter), expected, "{filter}");
     }
-    for wrong in ["subject", "colour:red", "NOT", "subject:x OR", "AND"] {
+    for wrong in [
+        "subject",
+        "colour:red",
+        "NOT",
+        "subject:x OR",
+        "AND",
+        "subject:\"x",
+        "subject:'x",
+    ] {
         let request = json!({ "filter_query": wrong });
         assert_eq!(
             refused_field(&sandbox, "/email/search", &request),

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use smtp2go_types::validation::header_fault;
 
-use super::fields::{integer, text, texts};
+use super::fields::{check_url, integer, text, texts};
 use super::sending::SendingUser;
 use super::template::Rendered;
 use super::{Context, Reply, email_search, sending};
@@ -379,32 +379,77 @@ fn search_scheduled(context: &mut Context<'_>, request: &Value) -> Result<Reply,
     Ok(Reply::Data(rows.collect()))
 }
 
-/// Checks a mail's bodies and headers beyond the schema. `path` is the prefix of field names in errors.
+/// Refuses a batch without mails, and checks each of its mails.
+pub(super) fn check_batch(request: &Value) -> Result<(), Refusal> {
+    let mails = list(request, "emails");
+    if mails.is_empty() {
+        return Err(Refusal::field("emails", "At least one mail is required."));
+    }
+    let mut mails = mails.iter().enumerate();
+    mails.try_for_each(|(index, mail)| check_content(mail, &format!("emails[{index}].")))
+}
+
+/// Checks a mail's bodies, files and headers beyond the schema. `path` is the prefix of field names in
+/// errors.
 pub(super) fn check_content(mail: &Value, path: &str) -> Result<(), Refusal> {
     let has = |field: &str| text(mail, field).is_some_and(|text| !text.is_empty());
-    // Blank HTML is refused without a text; a blank text is allowed.
-    let blank = text(mail, "html_body").is_none_or(|html| html.trim().is_empty());
-    if !has("template_id") && !has("text_body") && blank {
+    let body = |field: &str| text(mail, field).unwrap_or_default();
+    if !has("template_id") && is_blank(body("text_body"), body("html_body")) {
         return Err(Refusal::field(
             format!("{path}html_body"),
             "One of html_body, text_body and template_id is required.",
         ));
     }
+    for field in ["attachments", "inlines"] {
+        for (index, file) in list(mail, field).iter().enumerate() {
+            let place = |name: &str| format!("{path}{field}[{index}].{name}");
+            if text(file, "filename") == Some("") {
+                return Err(Refusal::field(place("filename"), "The value is empty."));
+            }
+            if let Some(url) = text(file, "url") {
+                check_url(&place("url"), url)?;
+            }
+        }
+    }
     for (index, header) in list(mail, "custom_headers").iter().enumerate() {
         if let Some((name, value)) = custom_header(header) {
-            check_custom_header(name, value, &format!("{path}custom_headers[{index}]"))?;
+            let path = format!("{path}custom_headers[{index}]");
+            check_custom_header(mail, name, value, &path)?;
         }
     }
     Ok(())
 }
 
-fn check_custom_header(name: &str, value: &str, path: &str) -> Result<(), Refusal> {
+/// Whether a mail has no body. Blank HTML counts as none; blank text is a body.
+pub(crate) fn is_blank(text: &str, html: &str) -> bool {
+    text.is_empty() && html.trim().is_empty()
+}
+
+fn check_custom_header(mail: &Value, name: &str, value: &str, path: &str) -> Result<(), Refusal> {
     let own = ["Content-Type", "Content-Transfer-Encoding", "MIME-Version"];
     let is_one_of = |names: &[&str]| names.iter().any(|other| other.eq_ignore_ascii_case(name));
     let refuse =
         |field: &str, message: String| Err(Refusal::field(format!("{path}.{field}"), message));
     if is_one_of(&own) {
         return refuse("header", "The service sets this header itself.".to_owned());
+    }
+    let fields = [
+        ("From", "sender"),
+        ("To", "to"),
+        ("Cc", "cc"),
+        ("Bcc", "bcc"),
+        ("Subject", "subject"),
+        ("Subject", "template_id"),
+    ];
+    let is_set = |field: &str| match mail.get(field) {
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::String(text)) => !text.is_empty(),
+        _ => false,
+    };
+    let mut fields = fields.into_iter();
+    if let Some((_, field)) = fields.find(|(header, field)| is_one_of(&[header]) && is_set(field)) {
+        let message = format!("The field {field} sets this header already.");
+        return refuse("header", message);
     }
     // RFC 5322, 2.2.
     if name.is_empty()
@@ -474,6 +519,14 @@ fn check_mail(
         return Err(Refusal::field(
             format!("{path}template_data"),
             format!("The subject that the template makes of it can't be a header: {fault}."),
+        ));
+    }
+    if let Some(mail) = &rendered
+        && is_blank(&mail.text_body, &mail.html_body)
+    {
+        return Err(Refusal::field(
+            format!("{path}template_data"),
+            "The mail that the template makes of it has no body: its text and its HTML are blank.",
         ));
     }
     Ok(Checked {

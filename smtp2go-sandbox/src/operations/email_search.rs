@@ -123,7 +123,7 @@ fn show(copy: &Copy) -> Value {
 }
 
 /// A query of `field:term` pairs with AND, OR and NOT. AND binds closer than OR and may be left out. A
-/// term with spaces is quoted. A term matches a part of the value.
+/// term with spaces is quoted; a quote in it follows a backslash. A term matches a part of the value.
 #[derive(Default)]
 struct SearchQuery {
     /// A mail matches if all terms of one alternative match. An empty list matches every mail.
@@ -142,7 +142,8 @@ impl SearchQuery {
         let refuse = |why: String| Refusal::field("filter_query", why);
         let mut alternatives = vec![Vec::new()];
         let mut not = false;
-        for word in words(query) {
+        let words = words(query).ok_or_else(|| refuse("A quote is not closed.".to_owned()))?;
+        for word in words {
             match word.as_str() {
                 "AND" => {}
                 "OR" => alternatives.push(Vec::new()),
@@ -257,14 +258,25 @@ fn value(copy: &Copy, field: &str) -> String {
     }
 }
 
-/// Splits a query at spaces outside quotes, and removes the quotes.
-fn words(query: &str) -> Vec<String> {
+/// Splits a query at spaces outside quotes, and removes the quotes. A backslash before a quote or a
+/// backslash makes it part of the word. `None` if a quote is not closed.
+fn words(query: &str) -> Option<Vec<String>> {
     let mut words = vec![String::new()];
     let mut quote = None;
     let mut before = ' ';
-    for character in query.chars() {
+    let mut characters = query.chars().peekable();
+    while let Some(character) = characters.next() {
         let begins = before.is_whitespace() || before == ':';
+        let escaped = match character {
+            '\\' => characters.next_if(|next| matches!(next, '\'' | '"' | '\\')),
+            _ => None,
+        };
         match (quote, character) {
+            _ if escaped.is_some() => {
+                if let Some(word) = words.last_mut() {
+                    word.extend(escaped);
+                }
+            }
             (None, '"') => quote = Some('"'),
             (None, '\'') if begins => quote = Some('\''),
             (Some(open), _) if character == open => quote = None,
@@ -278,7 +290,7 @@ fn words(query: &str) -> Vec<String> {
         before = character;
     }
     words.retain(|word| !word.is_empty());
-    words
+    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]
@@ -296,8 +308,22 @@ mod tests {
             ("subject:it's to:c", &["subject:it's", "to:c"]),
             (r#"subject:"it's a" x"#, &["subject:it's a", "x"]),
             (r#"subject:'say "a b"'"#, &[r#"subject:say "a b""#]),
+            (r"subject:'it\'s a' x", &["subject:it's a", "x"]),
+            (r"subject:\'tis x", &["subject:'tis", "x"]),
+            (r#"subject:"a \"b\" c""#, &[r#"subject:a "b" c"#]),
+            (r"subject:'a\\' x", &[r"subject:a\", "x"]),
+            (r"subject:a\b\", &[r"subject:a\b\"]),
         ] {
-            assert_eq!(words(query), expected, "{query}");
+            assert_eq!(words(query).unwrap(), expected, "{query}");
+        }
+        for query in [
+            r#"subject:"a"#,
+            "subject:'a",
+            r#"""#,
+            r"subject:'a\'",
+            r#"a "b" ""#,
+        ] {
+            assert_eq!(words(query), None, "{query}");
         }
     }
 }

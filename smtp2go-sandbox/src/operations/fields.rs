@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use axum::http::Uri;
 use serde_json::Value;
 
 use crate::address;
@@ -107,6 +108,22 @@ pub(crate) fn page_size(request: &Value) -> Result<usize, Refusal> {
 /// Whether a text contains another, ignoring letter case.
 pub(crate) fn occurs(part: &str, text: &str) -> bool {
     text.to_lowercase().contains(&part.to_lowercase())
+}
+
+/// Refuses a text that is not an `http` or `https` URL.
+pub(crate) fn check_url(field: &str, text: &str) -> Result<(), Refusal> {
+    let uri = text.parse::<Uri>().ok();
+    let good = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    match good {
+        true => Ok(()),
+        false => Err(Refusal::field(
+            field,
+            "The value must be an http or https URL.",
+        )),
+    }
 }
 
 /// Refuses a text that is not an address without a name.

@@ -37,10 +37,9 @@ use serde_json::Value;
 use self::fields::{check_entry, text, texts};
 use crate::account::{Account, AccountId, Key};
 use crate::api::Operation;
-use crate::mail::list;
 use crate::mime::Mime;
-use crate::schema::Cleaned;
 use crate::refusal::Refusal;
+use crate::schema::Cleaned;
 use crate::weight::Weight;
 use crate::world::{Shared, Strictness, World};
 
@@ -79,11 +78,7 @@ impl Prepared {
         };
         match operation {
             "email_send" => email::check_content(request, "")?,
-            "email_batch" => {
-                for (index, mail) in list(request, "emails").iter().enumerate() {
-                    email::check_content(mail, &format!("emails[{index}]."))?;
-                }
-            }
+            "email_batch" => email::check_batch(request)?,
             "email_mime" => prepared.mime = Some(email::check_mime(request)?),
             "allowed_recipients_add" | "allowed_recipients_update" => {
                 entries("allowed_recipients")?;
@@ -94,6 +89,8 @@ impl Prepared {
                 check_entry(field, text(request, field).unwrap_or_default())?;
             }
             "single_sender_emails_add" => single_sender_emails::check(request)?,
+            "sms_send" => sms::check(request)?,
+            "webhook_add" | "webhook_edit" => webhook::check(request)?,
             "api_keys_add" | "api_keys_edit" | "api_keys_patch" | "smtp_users_add"
             | "smtp_users_edit" | "smtp_users_patch" | "ip_auth_patch" => {
                 sender_settings::check(request)?;

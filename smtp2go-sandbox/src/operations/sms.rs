@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::fields::text;
 use super::history::has_day;
 use super::{Context, Reply};
 use crate::account::{AccountId, KeyStatus};
@@ -191,13 +192,16 @@ pub(crate) fn answer(
     }
 }
 
+/// Checks a text message beyond the schema.
+pub(super) fn check(request: &Value) -> Result<(), Refusal> {
+    match text(request, "content") {
+        Some("") => Err(Refusal::field("content", "The value is empty.")),
+        _ => Ok(()),
+    }
+}
+
 fn send(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
-    let text = |field: &str| {
-        request
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |field: &str| text(request, field).unwrap_or_default();
     let destinations = list(request, "destination")
         .iter()
         .filter_map(Value::as_str);

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::Uri;
 use serde_json::{Value, json};
 
-use super::fields::{few, flag};
+use super::fields::{check_url, few, flag};
 use super::{Context, Reply};
 use crate::data::Kept;
 use crate::event::Event;
 use crate::refusal::Refusal;
 use crate::weight::weigh;
+use smtp2go_types::validation::header_fault;
 
 /// Maximum number of webhooks, which is the limit of a paid account.
 const MOST: usize = 10;
@@ -134,7 +134,7 @@ impl Webhook {
             }
         };
         if let Some(url) = text("url") {
-            check_url(&url)?;
+            check_url("url", &url)?;
             self.url = url;
         }
         for (place, field) in [
@@ -290,17 +290,38 @@ pub(crate) fn forgive(request: &mut Value, ignored: &mut Vec<String>) {
     }
 }
 
-fn check_url(url: &str) -> Result<(), Refusal> {
-    let uri = url.parse::<Uri>().ok();
-    let good = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-    });
-    match good {
-        true => Ok(()),
-        false => Err(Refusal::field(
-            "url",
-            "The value must be an http or https URL.",
+/// Refuses `custom_headers` with a text that can't be a header. Their shape is unknown, so all names and
+/// texts in them are checked.
+pub(super) fn check(request: &Value) -> Result<(), Refusal> {
+    let field = "custom_headers";
+    match request.get(field).and_then(header_fault_in) {
+        Some(fault) => Err(Refusal::field(
+            field,
+            format!("The value can't be headers: {fault}."),
         )),
+        None => Ok(()),
     }
+}
+
+fn header_fault_in(value: &Value) -> Option<&'static str> {
+    // An iterative search, so that deep nesting does not overflow the stack.
+    let mut values = vec![value];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(text) => {
+                if let Some(fault) = header_fault(text) {
+                    return Some(fault);
+                }
+            }
+            Value::Array(items) => values.extend(items),
+            Value::Object(members) => {
+                if let Some(fault) = members.keys().find_map(|name| header_fault(name)) {
+                    return Some(fault);
+                }
+                values.extend(members.values());
+            }
+            _ => {}
+        }
+    }
+    None
 }

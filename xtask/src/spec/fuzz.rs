@@ -63,6 +63,9 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
 /// - the smallest 64-bit integer is excluded, because the sandbox can't distinguish it from smaller
 ///   numbers;
 /// - an empty body is the same as `{}` if no field is required;
+/// - an optional text is not empty, except in edits, which can clear a value;
+/// - files have a name and an `http` or `https` URL, a batch has a mail, and a text message has a text;
+/// - the `custom_headers` of webhooks are left out, because no keyword describes headers of any shape;
 /// - what becomes a header is printable, and an address where it is one;
 /// - a mail has a body, and a MIME message a sender and a recipient.
 pub fn closed(document: &Value) -> Value {
@@ -91,15 +94,15 @@ pub fn closed(document: &Value) -> Value {
             }
         }
     }
-    let filled = |field: &str, pattern: &str| json!({ "required": [field], "properties": { field: { "pattern": pattern } } });
-    for name in ["EmailSendRequest", "BatchEmail"] {
-        closed["components"]["schemas"][name]["anyOf"] = json!([
     require_content(view, &mut closed);
     for name in ["WebhookAddRequest", "WebhookEditRequest"] {
         if let Some(fields) = closed["components"]["schemas"][name]["properties"].as_object_mut() {
             fields.remove("custom_headers");
         }
     }
+    let filled = |field: &str, pattern: &str| json!({ "required": [field], "properties": { field: { "pattern": pattern } } });
+    for name in ["EmailSendRequest", "BatchEmail"] {
+        closed["components"]["schemas"][name]["anyOf"] = json!([
             filled("text_body", "."),
             filled("html_body", "[A-Za-z]"),
             filled("template_id", "."),
@@ -115,9 +118,6 @@ pub fn closed(document: &Value) -> Value {
     closed
 }
 
-/// Closes a field that becomes a header, or holds addresses or a message.
-fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
-    const ADDRESS: &str = "^[a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9}$";
 /// Excludes the empty text where a strict sandbox refuses it: in optional fields of requests that are not
 /// edits, and in the subaccount of all requests.
 fn require_content(view: Document<'_>, closed: &mut Value) {
@@ -156,6 +156,9 @@ fn require_content(view: Document<'_>, closed: &mut Value) {
         1.into();
 }
 
+/// Closes a field that becomes a header, or holds addresses or a message.
+fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
+    const ADDRESS: &str = "^[a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9}$";
     const ADDRESS_OR_NOTHING: &str = "^([a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9})?$";
     // From: a@example.com, To: b@example.net
     const MESSAGE: &str = "RnJvbTogYUBleGFtcGxlLmNvbQ0KVG86IGJAZXhhbXBsZS5uZXQNCg0KSGVsbG8NCg==";
@@ -172,6 +175,11 @@ fn require_content(view: Document<'_>, closed: &mut Value) {
             text["pattern"] = ADDRESS.into();
         }
         "email_address" if component == "SuppressionAddRequest" => text["pattern"] = ADDRESS.into(),
+        "content" if component == "SmsSendRequest" => text["minLength"] = 1.into(),
+        "filename" if component == "Attachment" => text["pattern"] = "^[ -~]+$".into(),
+        "url" if component == "Attachment" => {
+            text["pattern"] = "^https?://[a-z]{1,9}[.][a-z]{1,9}/[a-z]{0,9}$".into();
+        }
         "header" if component == "CustomHeader" => text["pattern"] = "^X-[A-Za-z]+$".into(),
         _ if is_address && optional && !is_list => text["pattern"] = ADDRESS_OR_NOTHING.into(),
         _ if is_address => text["pattern"] = ADDRESS.into(),
