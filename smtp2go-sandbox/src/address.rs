@@ -84,6 +84,21 @@ pub(crate) fn bare(text: &str) -> String {
     mailbox(text).map_or_else(|_| text.trim().to_owned(), |mailbox| mailbox.address)
 }
 
+/// Returns a name without the quotes around it or parts of it, and without the backslashes in these.
+pub(crate) fn unquoted(name: &str) -> String {
+    let mut unquoted = String::new();
+    let mut is_quoted = false;
+    let mut characters = name.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => unquoted.extend(characters.next()),
+            other => unquoted.push(other),
+        }
+    }
+    unquoted
+}
+
 /// Whether a text has the form of a domain.
 pub(crate) fn is_domain(text: &str) -> bool {
     text.len() <= LONGEST_DOMAIN && text.split('.').all(is_label)

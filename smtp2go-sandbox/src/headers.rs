@@ -115,13 +115,7 @@ impl Mail {
         let name = mailbox
             .and_then(Result::ok)
             .map_or("", |mailbox| mailbox.name);
-        match name
-            .strip_prefix('"')
-            .and_then(|name| name.strip_suffix('"'))
-        {
-            Some(quoted) => quoted.replace("\\\"", "\"").replace("\\\\", "\\"),
-            None => name.to_owned(),
-        }
+        address::unquoted(name)
     }
 
     fn sender_domain(&self) -> &str {

@@ -46,8 +46,8 @@
 //! optional fields.
 //!
 //! The sender and each recipient must be one address: `a@b.c`, `Name <a@b.c>` or `"Doe, J" <a@b.c>`. An
-//! error names `sender`, `to`, `cc` or `bcc`, and quotes the address. Addresses in the headers of a MIME
-//! message are not checked.
+//! error names `sender`, `to`, `cc` or `bcc`, and quotes the address. The headers of a MIME message may
+//! have lists of addresses and groups.
 //!
 //! The key may be in the header `X-Smtp2go-Api-Key`, in `Authorization: Bearer …`, or in the body as
 //! `api_key`. If a request has several keys, all must be valid. An unknown key gets the service's error,

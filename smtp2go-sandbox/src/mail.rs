@@ -252,7 +252,7 @@ impl Mail {
     }
 
     /// The subject: rendered from the template if the mail has one, otherwise as in the request. The
-    /// subject of a MIME message is not decoded (RFC 2047).
+    /// subject of a MIME message is decoded (RFC 2047).
     pub fn subject(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -262,8 +262,9 @@ impl Mail {
         }
     }
 
-    /// The plain text: rendered from the template if the mail has one, otherwise as in the request.
-    /// `None` for a MIME message, whose parts are not parsed.
+    /// The plain text: rendered from the template if the mail has one, otherwise as in the request. For
+    /// a MIME message, its parts of plain text that are not attachments, decoded, with a line break
+    /// between them.
     pub fn text_body(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -273,8 +274,8 @@ impl Mail {
         }
     }
 
-    /// The HTML: rendered from the template if the mail has one, otherwise as in the request. `None`
-    /// for a MIME message, whose parts are not parsed.
+    /// The HTML: rendered from the template if the mail has one, otherwise as in the request. For a MIME
+    /// message, its parts of HTML that are not attachments, decoded, with a line break between them.
     pub fn html_body(&self) -> Option<&str> {
         let AcceptedMail { rendered, mime, .. } = self.kept();
         match (rendered, mime) {
@@ -284,12 +285,14 @@ impl Mail {
         }
     }
 
-    /// Decodes and returns the attachments. Empty for a MIME message, whose parts are not parsed.
+    /// Decodes and returns the attachments. For a MIME message, the parts that are neither in the
+    /// [text](Self::text_body), in the [HTML](Self::html_body) nor an inline image.
     pub fn attachments(&self) -> Vec<Attachment> {
         self.files("attachments", false)
     }
 
-    /// Decodes and returns the inline images. Empty for a MIME message, whose parts are not parsed.
+    /// Decodes and returns the inline images. For a MIME message, the other parts with a `Content-ID`
+    /// that are not marked as attachments.
     pub fn inlines(&self) -> Vec<Attachment> {
         self.files("inlines", true)
     }

@@ -4,6 +4,7 @@ use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
 
 use crate::address::{self, Mailbox};
 use crate::mail::Attachment;
+use crate::operations::email::is_blank;
 use crate::weight::Weight;
 
 /// Maximum number of recipients of a message. Each has events, which contain headers.
@@ -24,6 +25,9 @@ pub(crate) struct Mime {
     pub(crate) bcc: Vec<String>,
     pub(crate) text: Option<String>,
     pub(crate) html: Option<String>,
+    /// The body is encrypted. Needed only to check a new message.
+    #[serde(skip)]
+    is_encrypted: bool,
 }
 
 impl Mime {
@@ -39,7 +43,11 @@ impl Mime {
         let from: Vec<String> = list("From");
         let (to, cc, bcc) = (list("To"), list("Cc"), list("Bcc"));
         let subject = values(&headers, "Subject").next().map(decoded);
-        let (text, html) = bodies(message);
+        let Bodies {
+            text,
+            html,
+            is_encrypted,
+        } = Bodies::new(message);
         Self {
             size: message.len(),
             subject,
@@ -49,6 +57,7 @@ impl Mime {
             bcc,
             text,
             html,
+            is_encrypted,
             headers,
         }
     }
@@ -84,7 +93,20 @@ impl Mime {
         }
     }
 
-    /// Refuses a message that can't be sent: without a sender or recipients, or with an invalid header.
+    /// Refuses a message without a body, like `/email/send` does: HTML or a text that is not just line
+    /// breaks, which any message ends with. An encrypted body is accepted, because it can't be read.
+    pub(crate) fn check_body(&self) -> Result<(), String> {
+        let text = self.text.as_deref().unwrap_or_default();
+        let text = text.trim_end_matches(['\r', '\n']);
+        let html = self.html.as_deref().unwrap_or_default();
+        match is_blank(text, html) && !self.is_encrypted {
+            true => Err("The message has no body: its text and its HTML are blank.".into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses a message that can't be sent: without a sender, recipients or a body, or with an invalid
+    /// header.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.check_headers()?;
         if self.from.is_empty() {
@@ -97,7 +119,7 @@ impl Mime {
             count if count > RECIPIENTS => Err(format!(
                 "The message has more than {RECIPIENTS} recipients."
             )),
-            _ => Ok(()),
+            _ => self.check_body(),
         }
     }
 
@@ -170,7 +192,7 @@ fn readable(mailbox: &Mailbox<'_>) -> String {
     if !name.contains("=?") {
         return (*written).to_owned();
     }
-    let name = decoded(name);
+    let name = decoded(&address::unquoted(name));
     let is_plain = |c: char| c.is_alphanumeric() || c == ' ' || c == '-';
     match name.chars().all(is_plain) {
         true => format!("{name} <{address}>"),
@@ -181,26 +203,57 @@ fn readable(mailbox: &Mailbox<'_>) -> String {
     }
 }
 
-/// Returns the plain text and the HTML of a message.
-fn bodies(message: &[u8]) -> (Option<String>, Option<String>) {
-    let (mut text, mut html) = (None, None);
-    let Some(message) = MessageParser::default().parse(message) else {
-        return (text, html);
-    };
-    // The parser converts text to HTML and HTML to text. Only the actual parts are returned.
-    for id in message.html_body.iter().chain(&message.text_body) {
-        match message.parts.get(*id as usize).map(|part| &part.body) {
-            Some(PartType::Html(body)) => {
-                html.get_or_insert_with(|| body.to_string());
-            }
-            Some(PartType::Text(body)) => {
-                text.get_or_insert_with(|| body.to_string());
-            }
-            _ => {}
-        }
+/// The bodies of a message.
+#[derive(Default)]
+struct Bodies {
+    /// All parts of plain text, with a line break between them.
+    text: Option<String>,
+    /// All parts of HTML, in the same way.
+    html: Option<String>,
+    is_encrypted: bool,
+}
+
+impl Bodies {
+    fn new(message: &[u8]) -> Self {
+        let mut bodies = Self::default();
+        let Some(message) = MessageParser::default().parse(message) else {
+            return bodies;
+        };
+        // In these lists, the parser also has HTML in place of a missing text, and text in place of missing
+        // HTML. A text part that is not in the list of texts is an attachment; the same holds for HTML.
+        let part = |id: &u32| message.parts.get(*id as usize).map(|part| &part.body);
+        let texts = message.text_body.iter().filter_map(part);
+        let texts = texts.filter_map(|body| match body {
+            PartType::Text(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        bodies.text = joined(texts);
+        let htmls = message.html_body.iter().filter_map(part);
+        let htmls = htmls.filter_map(|body| match body {
+            PartType::Html(html) => Some(html.as_ref()),
+            _ => None,
+        });
+        bodies.html = joined(htmls);
+        let kind = message.content_type();
+        let kind = kind.and_then(|kind| Some((kind.ctype(), kind.subtype()?)));
+        bodies.is_encrypted = kind.is_some_and(|(kind, subtype)| {
+            (kind == "multipart" && subtype.eq_ignore_ascii_case("encrypted"))
+                || subtype.eq_ignore_ascii_case("pkcs7-mime")
+                || subtype.eq_ignore_ascii_case("x-pkcs7-mime")
+        });
+        take_apart(message);
+        bodies
     }
-    take_apart(message);
-    (text, html)
+}
+
+/// Joins the parts of a body. `None` if there are none.
+fn joined<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut whole = parts.next()?.to_owned();
+    for part in parts {
+        whole.push('\n');
+        whole.push_str(part);
+    }
+    Some(whole)
 }
 
 /// Returns the files of a message, each with whether it is an inline image.
@@ -303,12 +356,157 @@ mod tests {
     }
 
     #[test]
+    fn message_without_a_body_is_refused() {
+        let multipart = |kind: &str, parts: &[&str]| {
+            let parts: String = parts.iter().map(|part| format!("--x\n{part}\n")).collect();
+            format!("Content-Type: multipart/{kind}; boundary=x\n\n{parts}--x--\n")
+        };
+        let file = "Content-Type: application/pdf\nContent-Disposition: attachment\n\nx";
+        let note = "Content-Type: text/plain\nContent-Disposition: attachment\n\nx";
+        for (rest, is_refused) in [
+            ("\n".to_owned(), true),
+            ("\n\r\n\n".to_owned(), true),
+            ("\n \n".to_owned(), false),
+            ("\nx".to_owned(), false),
+            ("Content-Type: text/html\n\n \n".to_owned(), true),
+            ("Content-Type: text/html\n\n<p>".to_owned(), false),
+            ("Content-Type: application/pdf\n\nx".to_owned(), true),
+            (
+                "Content-Type: application/pkcs7-mime\n\nx".to_owned(),
+                false,
+            ),
+            (multipart("encrypted", &[file, file]), false),
+            (multipart("mixed", &[file]), true),
+            (multipart("mixed", &[file, note]), true),
+            (multipart("mixed", &["\n\n", file]), true),
+            (multipart("mixed", &["\nx", file]), false),
+            (multipart("mixed", &[file, "\nx"]), false),
+            (
+                multipart("alternative", &["\n\n", "Content-Type: text/html\n\n<p>"]),
+                false,
+            ),
+            (
+                multipart("alternative", &["\n\n", "Content-Type: text/html\n\n\n"]),
+                true,
+            ),
+        ] {
+            let message = format!("From: a@b.test\nTo: c@d.test\n{rest}");
+            let checked = Mime::new(message.as_bytes()).check();
+            assert_eq!(checked.is_err(), is_refused, "{message:?}: {checked:?}");
+            if let Err(error) = checked {
+                assert!(error.contains("no body"), "{error}");
+            }
+        }
+    }
+
+    /// Each part is in one of the bodies or in the files, and in no two of them.
+    #[test]
+    fn no_part_is_lost() {
+        let text = "Content-Type: text/plain\n\nONE";
+        let html = "Content-Type: text/html\n\nTWO";
+        let image = "Content-Type: image/png\nContent-ID: <i>\n\nTHREE";
+        let more_text = "\nFOUR";
+        let more_html = "Content-Type: text/html\n\nFIVE";
+        let csv = "Content-Type: text/csv\n\nSIX";
+        let calendar = "Content-Type: text/calendar\n\nSEVEN";
+        let part = |kind: &str, boundary: &str, parts: &[&str]| {
+            let parts: String = parts
+                .iter()
+                .map(|part| format!("--{boundary}\n{part}\n"))
+                .collect();
+            format!("Content-Type: multipart/{kind}; boundary={boundary}\n\n{parts}--{boundary}--")
+        };
+        let both = part("alternative", "y", &[text, html]);
+        let related = part("related", "z", &[html, image]);
+        for parts in [
+            part("mixed", "x", &[text, more_text, more_html]),
+            part("mixed", "x", &[html, more_html, more_text]),
+            part("mixed", "x", &[&both, image, more_text, more_html, csv]),
+            part("alternative", "x", &[text, more_text, html, more_html]),
+            part("alternative", "x", &[text, html, calendar]),
+            part("alternative", "x", &[text, &related]),
+            part(
+                "alternative",
+                "x",
+                &[text, &part("mixed", "z", &[html, more_text, more_html])],
+            ),
+            part("related", "x", &[&both, image, more_text]),
+            part("digest", "x", &[more_text, html]),
+            part("nonsense", "x", &[text, more_text, csv]),
+        ] {
+            let message = format!("From: a@b.test\nTo: c@d.test\n{parts}\n");
+            let mime = Mime::new(message.as_bytes());
+            let mut found = mime.text.unwrap_or_default() + &mime.html.unwrap_or_default();
+            for (_, file) in files(message.as_bytes()) {
+                found += &String::from_utf8(file.content).unwrap();
+            }
+            for word in ["ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN"] {
+                let expected = message.matches(word).count();
+                assert_eq!(
+                    found.matches(word).count(),
+                    expected,
+                    "{word} in {message}: {found}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn further_text_parts_are_joined() {
+        let mime = Mime::new(
+            b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nHello\n--x\n\nFooter\n--x\n\
+            Content-Type: text/html\n\n<p>\n--x\nContent-Type: text/html\n\n<hr>\n--x--\n",
+        );
+        assert_eq!(mime.text.as_deref(), Some("Hello\nFooter"));
+        assert_eq!(mime.html.as_deref(), Some("<p>\n<hr>"));
+    }
+
+    #[test]
+    fn encoded_words_are_decoded_also_within_quotes() {
+        for (header, expected) in [
+            (r#""=?utf-8?q?Zo=C3=AB?=" <z@b.test>"#, "Zoë <z@b.test>"),
+            (
+                r#""=?utf-8?q?Doe=2C_Zo=C3=AB?=" <z@b.test>"#,
+                r#""Doe, Zoë" <z@b.test>"#,
+            ),
+            (
+                r#""=?utf-8?q?Zo=C3=AB?= \"Z\"" <z@b.test>"#,
+                r#""Zoë \"Z\"" <z@b.test>"#,
+            ),
+            (
+                r#""Doe" =?utf-8?q?Zo=C3=AB?= <z@b.test>"#,
+                "Doe Zoë <z@b.test>",
+            ),
+            (r#""Doe, Z" <z@b.test>"#, r#""Doe, Z" <z@b.test>"#),
+        ] {
+            let mime = Mime::new(format!("From: {header}\n\n").as_bytes());
+            assert_eq!(mime.from, expected);
+        }
+    }
+
+    #[test]
+    fn east_asian_subject_is_decoded() {
+        for (subject, expected) in [
+            ("=?iso-2022-jp?B?GyRCRnxLXDhsGyhC?=", "日本語"),
+            ("=?shift_jis?B?k/qWe4zq?=", "日本語"),
+            ("=?euc-jp?B?xvzL3Ljs?=", "日本語"),
+            ("=?gb2312?B?1tDOxA==?=", "中文"),
+            ("=?gb18030?B?1tDOxA==?=", "中文"),
+            ("=?big5?B?pKSk5Q==?=", "中文"),
+            ("=?euc-kr?B?x9G5zg==?=", "한민"),
+        ] {
+            let mime = Mime::new(format!("Subject: {subject}\n\n").as_bytes());
+            assert_eq!(mime.subject.as_deref(), Some(expected), "{subject}");
+        }
+    }
+
+    #[test]
     fn message_without_sender_or_recipients_is_refused() {
         for (message, expected) in [
-            ("From: a@b.test\nTo: c@d.test\n\n", None),
-            ("From: a@b.test\nBcc: c@d.test\n\n", None),
+            ("From: a@b.test\nTo: c@d.test\n\nx", None),
+            ("From: a@b.test\nBcc: c@d.test\n\nx", None),
             (
-                "From: a@b.test\nTo: undisclosed-recipients:;\nCc: c@d.test\n\n",
+                "From: a@b.test\nTo: undisclosed-recipients:;\nCc: c@d.test\n\nx",
                 None,
             ),
             ("", Some("From")),

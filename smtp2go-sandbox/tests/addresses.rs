@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Sandbox, SandboxBuilder};
+use support::smtp::Client as SmtpClient;
 use support::{Reply, post};
 
 /// A text; whether a field that takes one address accepts it; and the number of addresses in a header
@@ -156,6 +157,32 @@ fn refused(reply: &Reply) -> Option<String> {
             );
             let field = &data["field_validation_errors"]["fieldname"];
             Some(field.as_str().unwrap().to_owned())
+        }
+    }
+}
+
+/// The texts of the table that are a valid header without an address. `/email/mime` refuses a message
+/// without recipients. Over SMTP, its recipients are those of the envelope.
+const EMPTY: [&str; 4] = ["", " ", "undisclosed-recipients:;", "(jane@example.net)"];
+
+#[test]
+fn header_of_mail_over_smtp_accepts_exactly_the_addresses_of_the_table() {
+    let sandbox = Sandbox::builder().smtp(0).start_blocking().unwrap();
+    let mut client = SmtpClient::log_in(&sandbox);
+    for (text, _, listed) in TABLE {
+        for header in ["To", "Cc", "Reply-To", "Sender"] {
+            let message = format!("From: a@example.com\r\n{header}: {text}\r\n\r\nHello");
+            let reply = client.send("a@example.com", &["b@example.net"], &message);
+            let expected = match listed > 0 || EMPTY.contains(&text) {
+                true => "250 ",
+                false => "550 5.6.0 ",
+            };
+            assert!(reply.starts_with(expected), "{header}: {text:?}: {reply}");
+            if listed > 0 && header == "To" {
+                let mail = sandbox.mails().pop().unwrap();
+                assert_eq!(mail.to().len(), listed, "{text:?}");
+                assert_eq!(mail.recipients(), ["b@example.net"]);
+            }
         }
     }
 }

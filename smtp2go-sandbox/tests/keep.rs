@@ -436,8 +436,8 @@ fn flood_of_calls_without_a_key_drops_no_mail() {
     assert!(kept < 150_000, "{kept}");
 }
 
-/// The head of a message with a file, in base64: From, To and Content-Type.
-const MIME_HEAD: &str = "RnJvbTogYUBleGFtcGxlLmNvbSAgDQpUbzogYkBleGFtcGxlLm5ldA0KQ29udGVudC1UeXBlOiBhcHBsaWNhdGlvbi9wZGYNCg0K";
+/// The start of a message, in base64: a text and the head of a file.
+const MIME_HEAD: &str = "RnJvbTogYUBleGFtcGxlLmNvbQ0KVG86IGJAZXhhbXBsZS5uZXQNCkNvbnRlbnQtVHlwZTogbXVsdGlwYXJ0L21peGVkOyBib3VuZGFyeT14DQoNCi0teA0KDQpIaQ0KLS14DQpDb250ZW50LVR5cGU6IGFwcGxpY2F0aW9uL3BkZiANCg0K";
 
 #[test]
 fn large_mail_takes_the_memory_of_its_body_only_once() {
@@ -469,7 +469,7 @@ fn large_mail_takes_the_memory_of_its_body_only_once() {
         mails[2].attachments()[0].content,
         mails[0].attachments()[0].content
     );
-    assert_eq!(mails[4].mime().unwrap().len(), 750_075);
+    assert_eq!(mails[4].mime().unwrap().len(), 750_135);
     assert_eq!(mails[4].request(), mime);
 }
 

@@ -10,10 +10,9 @@ use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use smtp2go_sandbox::{EventKind, Fault, Mail, Sandbox, SandboxBuilder};
+use support::smtp::{Client, auth};
 use support::{Reply, post, send};
 
 /// A timeout that no test reaches.
@@ -34,83 +33,6 @@ fn patient() -> SandboxBuilder {
 
 fn start() -> Sandbox {
     patient().start_blocking().unwrap()
-}
-
-/// A client that waits for each reply.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    /// Connects and reads the greeting.
-    fn connect(sandbox: &Sandbox) -> Self {
-        let mut client = Self::silent(sandbox);
-        assert!(client.reply().starts_with("220 "));
-        client
-    }
-
-    fn silent(sandbox: &Sandbox) -> Self {
-        let stream = TcpStream::connect(sandbox.smtp_address().unwrap()).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    /// Connects, sends EHLO and logs in.
-    fn log_in(sandbox: &Sandbox) -> Self {
-        let mut client = Self::connect(sandbox);
-        assert!(client.say("EHLO test").starts_with("250-"));
-        let reply = client.say(&auth(sandbox.smtp_username(), sandbox.key()));
-        assert_eq!(reply, "235 2.7.0 OK");
-        client
-    }
-
-    fn write(&mut self, text: impl AsRef<[u8]>) {
-        self.0.get_mut().write_all(text.as_ref()).unwrap();
-    }
-
-    /// Sends a line, and returns the reply.
-    fn say(&mut self, line: &str) -> String {
-        self.write(format!("{line}\r\n"));
-        self.reply()
-    }
-
-    /// Reads a reply. Its lines are joined by `|`.
-    fn reply(&mut self) -> String {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line).unwrap();
-            let text = line.strip_suffix("\r\n");
-            assert!(text.is_some(), "{line:?} {lines:?}");
-            let line = text.unwrap();
-            lines.push(line.to_owned());
-            if line.as_bytes()[3] == b' ' {
-                return lines.join("|");
-            }
-        }
-    }
-
-    /// Reads until the server closes the connection.
-    fn rest(&mut self) -> String {
-        let mut text = String::new();
-        self.0.read_to_string(&mut text).unwrap();
-        text
-    }
-
-    /// Sends a message, and returns the last reply.
-    fn send(&mut self, from: &str, to: &[&str], message: &str) -> String {
-        assert_eq!(self.say(&format!("MAIL FROM:<{from}>")), "250 2.1.0 OK");
-        for to in to {
-            assert_eq!(self.say(&format!("RCPT TO:<{to}>")), "250 2.1.5 OK");
-        }
-        assert!(self.say("DATA").starts_with("354 "));
-        self.say(&format!("{message}\r\n."))
-    }
-}
-
-fn auth(username: &str, password: &str) -> String {
-    let credentials = STANDARD.encode(format!("\0{username}\0{password}"));
-    format!("AUTH PLAIN {credentials}")
 }
 
 fn get(sandbox: &Sandbox, path: &str) -> Reply {
@@ -193,7 +115,17 @@ fn command_gets_the_reply_of_the_standard() {
                 "501 5.5.2 the credentials are not base64 of a name and a password",
             ),
             ("auth login", "334 VXNlcm5hbWU6"),
+            (
+                "*",
+                "501 5.5.2 the credentials are not base64 of a name and a password",
+            ),
+            ("auth login", "334 VXNlcm5hbWU6"),
             ("c2FuZGJveA==", "334 UGFzc3dvcmQ6"),
+            (
+                "*",
+                "501 5.5.2 the credentials are not base64 of a name and a password",
+            ),
+            ("auth login c2FuZGJveA==", "334 UGFzc3dvcmQ6"),
             ("AHNhbmRib3gAYg==", "535"),
             ("MAIL FROM:<a@example.com>", "530"),
             ("{auth}", "235 2.7.0 OK"),
@@ -254,6 +186,14 @@ fn command_gets_the_reply_of_the_standard() {
             ),
             ("RCPT TO:<é@example.net>", "553"),
             (r#"rcpt to:<"b>c"@example.net>"#, "250 2.1.5 OK"),
+            ("RCPT TO:<Postmaster>", "250 2.1.5 OK"),
+            ("RCPT TO:<postmaster>", "250 2.1.5 OK"),
+            ("RCPT TO:<postmaster@>", "501"),
+            ("RCPT TO:<@a,@b.test:user@example.com>", "250 2.1.5 OK"),
+            ("RCPT TO:<@a:>", "501"),
+            ("RCPT TO:<@a,b:user@example.com>", "501"),
+            ("RCPT TO:<a:user@example.com>", "501"),
+            ("RCPT TO:<@a:postmaster>", "250 2.1.5 OK"),
             ("RSET", "250"),
             ("RCPT TO:<b@example.net>", "503"),
             ("MAIL FROM:<é@example.com> SMTPUTF8", "250"),
@@ -351,7 +291,7 @@ fn message_without_headers_is_accepted() {
     let mut client = Client::log_in(&sandbox);
     assert!(
         client
-            .send("a@example.com", &["b@example.net"], "")
+            .send("a@example.com", &["b@example.net"], "\r\nHello")
             .starts_with("250 ")
     );
     let mail = mail(&sandbox);
@@ -362,12 +302,49 @@ fn message_without_headers_is_accepted() {
 }
 
 #[test]
+fn message_without_a_body_is_refused() {
+    let sandbox = start();
+    let mut client = Client::log_in(&sandbox);
+    let headers = MESSAGE.trim_end_matches("Hello");
+    for (message, is_refused) in [
+        ("", true),
+        (headers, true),
+        (&format!("{headers}\r\n\r\n"), true),
+        (&format!("{headers} "), false),
+        (MESSAGE, false),
+    ] {
+        let reply = client.send("a@example.com", &["b@example.net"], message);
+        let expected = if is_refused { "550 5.6.0 " } else { "250 " };
+        assert!(reply.starts_with(expected), "{message:?}: {reply}");
+    }
+    sandbox.assert_mails(2);
+}
+
+#[test]
+fn postmaster_and_source_routes_are_recipients() {
+    let sandbox = start();
+    let mut client = Client::log_in(&sandbox);
+    let to = ["Postmaster", "@a.test,@b.test:jane@example.net"];
+    assert!(
+        client
+            .send("@c.test:a@example.com", &to, MESSAGE)
+            .starts_with("250 ")
+    );
+    let mail = mail(&sandbox);
+    assert_eq!(mail.recipients(), ["Postmaster", "jane@example.net"]);
+    assert_eq!(mail.request()["sender"], "a@example.com");
+    let page = get(&sandbox, &format!("/_inbox/mails/{}", mail.email_id()));
+    assert!(page.body.contains("Postmaster"), "{}", page.body);
+}
+
+#[test]
 fn pipelined_commands_get_their_replies_in_order() {
     let sandbox = start();
     let mut client = Client::silent(&sandbox);
     let auth = auth(sandbox.smtp_username(), sandbox.key());
     let mail = "MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.net>\r\nRCPT TO:<c>\r\nDATA\r\n";
-    let sent = format!("EHLO test\r\n{auth}\r\n{mail}{MESSAGE}\r\n.\r\n{mail}\r\n.\r\nQUIT\r\n");
+    let sent =
+        format!("EHLO test\r\n{auth}\r\n{mail}{MESSAGE}\r\n.\r\n{mail}\r\nHi\r\n.\r\nQUIT\r\n");
     client.write(sent);
     let replies = client.rest();
     let codes = replies.lines().filter(|line| line.as_bytes()[3] == b' ');
@@ -711,7 +688,7 @@ fn silent_client_is_disconnected_after_the_timeout() {
 fn too_big_message_is_read_to_its_end_and_refused() {
     let sandbox = start();
     let mut client = Client::log_in(&sandbox);
-    let line = format!("{}\r\n", "x".repeat(1022));
+    let line = format!("\r\n{}\r\n", "x".repeat(1020));
     for (lines, expected) in [
         (51_200, "250 2.0.0 OK id=1SaNdB-000001-00"),
         (51_201, "552 5.3.4 the message exceeds 52428800 bytes"),
@@ -735,7 +712,7 @@ fn too_big_message_is_read_to_its_end_and_refused() {
 fn messages_beyond_the_memory_limit_get_452() {
     let sandbox = patient().keep_bytes(1_000_000).start_blocking().unwrap();
     // The limit for all bodies is 128 MiB, and capacity grows by doubling.
-    let part = "x".repeat(36_000_000);
+    let part = "\r\n".to_owned() + &"x".repeat(36_000_000);
     let mut clients: Vec<_> = (0..3)
         .map(|_| {
             let mut client = Client::log_in(&sandbox);
@@ -771,7 +748,7 @@ fn recipient_after_the_hundredth_is_refused() {
     let reply = client.say("RCPT TO:<c@example.net>");
     assert_eq!(reply, "452 4.5.3 the message has 100 recipients already");
     client.say("DATA");
-    assert!(client.say(".").starts_with("250 "));
+    assert!(client.say("\r\nHello\r\n.").starts_with("250 "));
     assert_eq!(mail(&sandbox).recipients().len(), 100);
 }
 

@@ -157,7 +157,10 @@ fn rcpt(rest: &str) -> Result<Command<'_>, SmtpReply> {
     if let Some(parameter) = parameters.split_ascii_whitespace().next() {
         return Err(unknown(parameter));
     }
-    check(address, "5.1.3")?;
+    // RFC 5321, 4.5.1: the postmaster needs no domain.
+    if !address.eq_ignore_ascii_case("postmaster") {
+        check(address, "5.1.3")?;
+    }
     Ok(Command::Rcpt { address })
 }
 
@@ -195,10 +198,21 @@ fn path<'a>(rest: &'a str, keyword: &str) -> Result<(&'a str, &'a str), SmtpRepl
         false
     });
     let (address, parameters) = inner.split_at(end.ok_or_else(form)?);
+    let address = without_route(address);
     let parameters = parameters.get(1..).unwrap_or_default();
     match parameters.is_empty() || parameters.starts_with(' ') {
         true => Ok((address, parameters)),
         false => Err(form()),
+    }
+}
+
+/// Removes an obsolete source route, `@one.test,@two.test:`, which servers accept and ignore (RFC 5321,
+/// appendix C).
+fn without_route(path: &str) -> &str {
+    let is_host = |host: &str| host.strip_prefix('@').is_some_and(address::is_domain);
+    match path.split_once(':') {
+        Some((route, address)) if route.split(',').all(is_host) => address,
+        _ => path,
     }
 }
 

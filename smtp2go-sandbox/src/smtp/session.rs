@@ -364,6 +364,7 @@ fn try_accept(
 ) -> Result<SmtpReply, SmtpReply> {
     let user = client.user(world)?;
     mime.check_headers()
+        .and_then(|()| mime.check_body())
         .map_err(|why| SmtpReply::new(550, "5.6.0", why))?;
     if mime.from.is_empty() && envelope.sender.is_empty() {
         let text = "neither the header From nor MAIL has a sender";

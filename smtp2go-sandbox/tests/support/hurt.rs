@@ -230,21 +230,27 @@ fn headers(size: usize, headers: &str) -> Vec<Request> {
     ))
 }
 
+/// Sends a message with a text, which it needs, and with this part.
+fn beside_a_text(part: &str) -> Vec<Request> {
+    mime(&format!(
+        "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/mixed; boundary=first\r\n\r\n--first\r\n\r\nHello\r\n\
+         --first\r\n{part}"
+    ))
+}
+
 /// Sends a message with this part, repeated.
 fn parts(size: usize, part: &str) -> Vec<Request> {
     let parts = fill(size * 3 / 4, part);
-    mime(&format!(
-        "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n\
-         Content-Type: multipart/mixed; boundary=x\r\n\r\n{parts}\r\n--x--\r\n"
+    beside_a_text(&format!(
+        "Content-Type: multipart/mixed; boundary=x\r\n\r\n{parts}\r\n--x--\r\n"
     ))
 }
 
 /// Sends a message with one part with this header and this text, repeated.
 fn part(size: usize, header: &str, text: &str) -> Vec<Request> {
     let text = fill(size * 3 / 4, text);
-    mime(&format!(
-        "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{header}\r\n\r\n{text}\r\n"
-    ))
+    beside_a_text(&format!("{header}\r\n\r\n{text}\r\n"))
 }
 
 /// Repeats a text up to a number of bytes.
@@ -693,9 +699,8 @@ pub(crate) const ROWS: &[Row] = &[
         requests: |size| {
             let names = numbered(size * 3 / 4, |number| format!("; name*{number}*=utf-8''a"));
             let names = names.concat();
-            mime(&format!(
-                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\nContent-Type: image/png{names}\r\n\
-                 Content-Disposition: attachment{names}\r\n\r\nHello\r\n"
+            beside_a_text(&format!(
+                "Content-Type: image/png{names}\r\nContent-Disposition: attachment{names}\r\n\r\nHello\r\n"
             ))
         },
     },
@@ -734,9 +739,7 @@ pub(crate) const ROWS: &[Row] = &[
                 )
             });
             let message = parts.concat();
-            mime(&format!(
-                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{message}\r\nHello\r\n"
-            ))
+            beside_a_text(&format!("{message}\r\nHello\r\n"))
         },
     },
     Row {
@@ -785,9 +788,7 @@ pub(crate) const ROWS: &[Row] = &[
                 let header = "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64";
                 message = format!("{header}\r\n\r\n{}", base64(message.as_bytes()));
             }
-            mime(&format!(
-                "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n{message}"
-            ))
+            beside_a_text(&message)
         },
     },
     Row {
@@ -834,8 +835,8 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         name: "mime: no end of the headers",
-        statuses: &[200],
-        refusal: "",
+        statuses: &[400, 200, 404, 200],
+        refusal: "no body",
         requests: |size| {
             let rest = fill(size * 3 / 4, "a");
             mime(&format!(

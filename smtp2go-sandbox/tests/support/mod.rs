@@ -3,6 +3,8 @@
 // No test file uses everything.
 #![allow(dead_code)]
 
+pub(crate) mod smtp;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
