@@ -3,6 +3,7 @@
 //!
 //! This crate does not depend on generated code, so it builds even if that code is broken.
 
+pub mod caniemail;
 mod check;
 pub mod collection;
 pub mod dist;

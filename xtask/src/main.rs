@@ -67,6 +67,11 @@ enum Task {
     ///
     /// Exit codes: 0 built; 1 something can't be built; 2 wrong arguments.
     Dist,
+    /// Write the data of the inbox's HTML check anew, from the npm package of Can I email.
+    ///
+    /// Needs npm and tar. Exit codes: 0 written; 1 npm or tar fails, or a feature is new and nothing
+    /// says how to find it; 2 wrong arguments.
+    Caniemail,
     /// Run the checks that must pass: .ci/run, and with --full also the slow ones.
     Ci {
         /// Also run the clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more cases of
@@ -128,6 +133,7 @@ fn main() -> ExitCode {
         Task::KillTest(options) => outbox_trial(&root, false, options.arguments()),
         Task::Spec(task) => spec::run(&root, &task).map(|()| ExitCode::SUCCESS),
         Task::Dist => xtask::dist::dist(&root).map(|()| ExitCode::SUCCESS),
+        Task::Caniemail => xtask::caniemail::update(&root).map(|()| ExitCode::SUCCESS),
         Task::Ci { full } => spec::ci(&root, full).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {
