@@ -3,6 +3,7 @@
 use crate::address;
 use crate::clock;
 use crate::mail::{Mail, custom_header, list};
+use crate::mime;
 
 /// The headers that the service adds. `Date` and `Message-ID` are added unless `custom_headers` has
 /// them.
@@ -16,6 +17,15 @@ const LONGEST_LINK: usize = 8 * 1024;
 
 /// The header that the service adds to scheduled mail.
 const SCHEDULE_ID: &str = "X-Smtp2go-Schedule-Id";
+
+/// The header with a mail's tags, separated by commas.
+const TAGS: &str = "X-Tags";
+
+/// Maximum number of a mail's tags. Further ones are ignored.
+const MOST_TAGS: usize = 20;
+
+/// Maximum number of characters of a tag. Longer ones are cut.
+const LONGEST_TAG: usize = 40;
 
 impl Mail {
     /// Returns the headers of the sent mail, in order.
@@ -61,6 +71,11 @@ impl Mail {
                 let wanted = name.eq_ignore_ascii_case(SCHEDULE_ID);
                 wanted.then(|| id.to_owned())
             })
+    }
+
+    /// Returns the tags in the header `X-Tags`, each once.
+    pub(crate) fn tags(&self) -> Vec<String> {
+        tags(&mime::decoded(self.given_header(TAGS).unwrap_or_default()))
     }
 
     /// Returns the value of one of the [`OWN`] headers.
@@ -150,6 +165,24 @@ impl Mail {
     }
 }
 
+fn tags(value: &str) -> Vec<String> {
+    let mut tags: Vec<String> = Vec::new();
+    for part in value.split(',') {
+        // A search has tags with spaces in quotes.
+        let words = part.split(|c: char| c.is_whitespace() || c.is_control() || c == '"');
+        let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+        let tag: String = words.join(" ").chars().take(LONGEST_TAG).collect();
+        let lower = tag.to_lowercase();
+        if !tag.is_empty() && !tags.iter().any(|one| one.to_lowercase() == lower) {
+            tags.push(tag);
+        }
+        if tags.len() == MOST_TAGS {
+            break;
+        }
+    }
+    tags
+}
+
 /// Finds the `http` and `https` values of `href`, in order, except those longer than
 /// [`LONGEST_LINK`].
 ///
@@ -197,6 +230,21 @@ fn find_href(html: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tags_are_separated_by_commas_and_bounded() {
+        for (value, expected) in [
+            ("", &[][..]),
+            (" , ,", &[]),
+            ("welcome", &["welcome"]),
+            ("Big  sale, \"new\",big sale,\tnew", &["Big sale", "new"]),
+        ] {
+            assert_eq!(tags(value), expected, "{value}");
+        }
+        let many: Vec<_> = (0..10_000).map(|number| number.to_string()).collect();
+        assert_eq!(tags(&many.join(",")).len(), MOST_TAGS);
+        assert_eq!(tags(&"é".repeat(100_000))[0].chars().count(), LONGEST_TAG);
+    }
 
     #[test]
     fn links_are_found_in_any_letter_case_and_quoting() {

@@ -55,7 +55,8 @@ fn data_url(file: &Attachment) -> Option<String> {
     safe.then(|| format!("data:{kind};base64,{}", STANDARD.encode(&file.content)))
 }
 
-fn kind_by_name(name: &str) -> &'static str {
+/// Returns the media type of an image by its name. Empty if it is not an image.
+pub(super) fn kind_by_name(name: &str) -> &'static str {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension.to_ascii_lowercase().as_str() {
         "png" => "image/png",

@@ -10,6 +10,8 @@ use smtp2go_types::one_line;
 use super::content::{self, Content};
 use super::page;
 use super::request::Fields;
+use super::thumbnail;
+use crate::mail::Attachment;
 use crate::world::Shared;
 
 /// Policy of a mail's HTML without remote content: no scripts, no forms, no requests. Applies also if
@@ -27,6 +29,11 @@ const OPEN: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default
 
 /// Content security policy of downloads, in case a browser displays one.
 const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+/// Content security policy of images. An SVG runs no scripts inside `<img>`; the policy is for those
+/// that are opened on their own.
+const IMAGE: &str =
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 
 /// Serves the HTML of a mail for the frame on its page.
 pub(super) async fn html(
@@ -60,14 +67,36 @@ pub(super) async fn file(
     State(shared): State<Arc<Shared>>,
     Path((id, number)): Path<(String, usize)>,
 ) -> Response {
-    let file = page::find_mail(&shared, &id).and_then(|mail| {
-        let mut files = Content::of(&mail).files;
-        (number < files.len()).then(|| files.swap_remove(number))
-    });
-    match file {
+    match find_file(&shared, &id, number) {
         Some(file) => save("application/octet-stream", &file.filename, file.content),
         None => missing(&shared, &id),
     }
+}
+
+/// Serves an image among a mail's files.
+pub(super) async fn image(
+    State(shared): State<Arc<Shared>>,
+    Path((id, number)): Path<(String, usize)>,
+) -> Response {
+    let Some(file) = find_file(&shared, &id, number) else {
+        return missing(&shared, &id);
+    };
+    match thumbnail::media_type(&file) {
+        Some(kind) => {
+            let headers = [
+                (header::CONTENT_TYPE, kind),
+                (header::CONTENT_SECURITY_POLICY, IMAGE),
+            ];
+            (headers, file.content).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "the file is not shown as an image").into_response(),
+    }
+}
+
+fn find_file(shared: &Shared, id: &str, number: usize) -> Option<Attachment> {
+    let mail = page::find_mail(shared, id)?;
+    let mut files = Content::of(&mail).files;
+    (number < files.len()).then(|| files.swap_remove(number))
 }
 
 /// Serves the source of a mail as a download.

@@ -21,6 +21,7 @@ pub(crate) struct MailEntry {
     pub(super) from: String,
     pub(super) to: String,
     pub(super) files: usize,
+    pub(super) tags: Vec<String>,
     /// The searched text in lower case.
     text: String,
 }
@@ -82,6 +83,7 @@ impl MailEntry {
         let content = Content::of(mail);
         let subject = mail.subject().unwrap_or_default();
         let from = mail.sender();
+        let tags = mail.tags();
         let mut text = String::new();
         let mut add = |part: &str| {
             for letter in part.chars().flat_map(char::to_lowercase) {
@@ -99,6 +101,9 @@ impl MailEntry {
             add(part);
         }
         add(mail.email_id());
+        for tag in &tags {
+            add(tag);
+        }
         for part in [mail.cc(), mail.bcc()].into_iter().flatten() {
             add(part);
         }
@@ -113,19 +118,23 @@ impl MailEntry {
             subject: cut(subject),
             from: cut(from),
             to: recipients(mail),
+            tags,
             text,
         }
     }
 
-    /// Whether all `words`, which are in lower case, occur in the searched text.
-    pub(super) fn has(&self, words: &[String]) -> bool {
-        words.iter().all(|word| self.text.contains(word.as_str()))
+    /// Whether all words of a search occur in the searched text, and the mail has all its tags.
+    pub(super) fn has(&self, search: &MailSearch) -> bool {
+        let has_tag = |tag: &String| self.tags.iter().any(|one| one.to_lowercase() == *tag);
+        let mut words = search.words.iter();
+        words.all(|word| self.text.contains(word.as_str())) && search.tags.iter().all(has_tag)
     }
 
     /// Memory of the entry, with its place in the map.
     fn bytes(&self) -> usize {
         let texts = [&self.subject, &self.from, &self.to, &self.text];
-        size_of::<Self>() + texts.map(Weight::weight).iter().sum::<usize>() + 64
+        let texts = texts.map(Weight::weight).iter().sum::<usize>();
+        size_of::<Self>() + texts + self.tags.weight() + 64
     }
 }
 
@@ -163,8 +172,87 @@ fn recipients(mail: &Mail) -> String {
 /// Maximum number of words of a search. Further words are ignored.
 const WORDS: usize = 20;
 
+/// A search for mails: words, and tags as `tag:name` or `tag:"two words"`, in lower case.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct MailSearch {
+    words: Vec<String>,
+    tags: Vec<String>,
+}
+
+impl MailSearch {
+    pub(super) fn new(search: &str) -> Self {
+        let mut found = Self::default();
+        let mut rest = search.trim_start();
+        while !rest.is_empty() && found.words.len() + found.tags.len() < WORDS {
+            let tag = rest.get(..TAG.len()).zip(rest.get(TAG.len()..));
+            let tag = tag.filter(|(start, _)| start.eq_ignore_ascii_case(TAG));
+            let quoted = tag.and_then(|(_, value)| value.strip_prefix('"'));
+            let (word, after) = match (quoted, tag) {
+                (Some(quoted), _) => quoted.split_once('"').unwrap_or((quoted, "")),
+                (None, Some((_, value))) => first_word(value),
+                (None, None) => first_word(rest),
+            };
+            let list = match tag {
+                Some(_) => &mut found.tags,
+                None => &mut found.words,
+            };
+            list.push(word.to_lowercase());
+            rest = after.trim_start();
+        }
+        found
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.tags.is_empty()
+    }
+
+    /// Writes the search for a tag.
+    pub(super) fn for_tag(tag: &str) -> String {
+        match tag.contains(char::is_whitespace) {
+            true => format!("{TAG}\"{tag}\""),
+            false => format!("{TAG}{tag}"),
+        }
+    }
+}
+
+const TAG: &str = "tag:";
+
+fn first_word(text: &str) -> (&str, &str) {
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
+}
+
 /// Splits a search into words in lower case.
 pub(super) fn words(search: &str) -> Vec<String> {
     let words = search.split_whitespace().take(WORDS);
     words.map(str::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_has_words_and_tags() {
+        for (search, words, tags) in [
+            ("", &[][..], &[][..]),
+            (" Hello  wOrld ", &["hello", "world"], &[]),
+            ("a tag:Sale b", &["a", "b"], &["sale"]),
+            ("TAG:\"Big Sale\" x", &["x"], &["big sale"]),
+            ("tag:\"open end", &[], &["open end"]),
+            ("tag: x", &["x"], &[""]),
+            ("\"tag:\" é", &["\"tag:\"", "é"], &[]),
+            ("tagé", &["tagé"], &[]),
+        ] {
+            let expected = MailSearch {
+                words: words.iter().map(|word| (*word).to_owned()).collect(),
+                tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            };
+            assert_eq!(MailSearch::new(search), expected, "{search}");
+        }
+        for tag in ["sale", "big sale", "é"] {
+            assert_eq!(MailSearch::new(&MailSearch::for_tag(tag)).tags, [tag]);
+        }
+        let many = MailSearch::new(&"tag:a b ".repeat(1_000));
+        assert_eq!(many.words.len() + many.tags.len(), WORDS);
+    }
 }

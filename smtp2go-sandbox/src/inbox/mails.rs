@@ -12,9 +12,10 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::content::{self, Content};
-use super::index;
+use super::index::MailSearch;
 use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::{Fields, query};
+use super::thumbnail::{self, THUMBNAILS};
 use super::view::{self, EventView, Time};
 use crate::delivery;
 use crate::event::EventKind;
@@ -51,6 +52,7 @@ struct MailRow {
     status: &'static str,
     tone: &'static str,
     files: usize,
+    tags: Vec<TagView>,
     current: bool,
 }
 
@@ -66,6 +68,7 @@ struct MailView {
     schedule: String,
     template: String,
     data: String,
+    tags: Vec<TagView>,
     files: Vec<FileView>,
     tabs: Vec<TabView>,
     part: ShownPart,
@@ -84,6 +87,23 @@ struct FileView {
     size: String,
     inline: bool,
     url: String,
+    is_image: bool,
+}
+
+/// A tag, with the address of the list of mails with it.
+struct TagView {
+    name: String,
+    href: String,
+}
+
+impl TagView {
+    fn all(tags: &[String]) -> Vec<Self> {
+        let tags = tags.iter().map(|tag| Self {
+            name: tag.clone(),
+            href: format!("/{}", query("q", &MailSearch::for_tag(tag))),
+        });
+        tags.collect()
+    }
 }
 
 struct TabView {
@@ -220,22 +240,22 @@ fn page_of(
 
 fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let search = fields.get("q");
-    let words = index::words(search);
+    let wanted = MailSearch::new(search);
     shared.entries.tidy(shared);
     let mails = shared.world().mails.clone();
     let before = fields.number("before");
     let fits = |place: usize| {
-        words.is_empty()
+        wanted.is_empty()
             || mails
                 .get(place)
-                .is_some_and(|mail| shared.entries.of(mail).has(&words))
+                .is_some_and(|mail| shared.entries.of(mail).has(&wanted))
     };
     let (places, more) = newest(&mails, before, fits);
     let shown = || places.iter().filter_map(|place| mails.get(*place));
     let statuses: HashMap<String, EventKind> = {
-        let wanted: HashSet<_> = shown().map(Mail::email_id).collect();
+        let shown_ids: HashSet<_> = shown().map(Mail::email_id).collect();
         let world = shared.world();
-        let statuses = view::statuses(&world, |id| wanted.contains(id)).into_iter();
+        let statuses = view::statuses(&world, |id| shown_ids.contains(id)).into_iter();
         statuses.map(|(id, kind)| (id.to_owned(), kind)).collect()
     };
     let rows = shown().map(|mail| {
@@ -252,6 +272,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
             status: status.map_or("scheduled", view::name),
             tone: status.map_or("calm", view::tone),
             files: entry.files,
+            tags: TagView::all(&entry.tags),
             current: current == Some(id),
         }
     });
@@ -327,18 +348,20 @@ impl MailView {
                 event.mail().is_some_and(|other| other.email_id() == id)
             })
         };
-        let files = content
-            .files
-            .iter()
-            .enumerate()
-            .map(|(number, file)| FileView {
+        let mut images = 0;
+        let files = content.files.iter().enumerate().map(|(number, file)| {
+            let is_image = images < THUMBNAILS && thumbnail::media_type(file).is_some();
+            images += usize::from(is_image);
+            FileView {
+                is_image,
                 number,
                 name: file.filename.clone(),
                 kind: file.mimetype.clone().unwrap_or_default(),
                 size: view::size(file.content.len()),
                 inline: file.content_id.is_some(),
                 url: file.url.clone().unwrap_or_default(),
-            });
+            }
+        });
         Self {
             id: id.to_owned(),
             subject: mail.subject().unwrap_or_default().to_owned(),
@@ -352,6 +375,7 @@ impl MailView {
             schedule: schedule.unwrap_or_default(),
             template: text("template_id"),
             data: data.map(view::pretty).unwrap_or_default(),
+            tags: TagView::all(&mail.tags()),
             files: files.collect(),
             tabs: tabs
                 .into_iter()

@@ -16,6 +16,7 @@ mod messages;
 mod page;
 mod request;
 mod reset;
+mod thumbnail;
 mod view;
 mod webhooks;
 
@@ -63,6 +64,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/mails/{id}/html", get(frame::html))
         .route("/mails/{id}/raw", get(frame::raw))
         .route("/mails/{id}/files/{number}", get(frame::file))
+        .route("/mails/{id}/files/{number}/image", get(frame::image))
         .route("/sms", get(messages::list))
         .route("/sms/{id}", get(messages::message))
         .route("/calls", get(calls::list))
