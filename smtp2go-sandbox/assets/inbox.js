@@ -156,6 +156,16 @@ async function whileBusy(work) {
   }
 }
 
+// The width of the preview stays for the next mail.
+function keepWidth() {
+  const chosen = byId(sessionStorage.getItem("width"));
+  if (chosen) chosen.checked = true;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.name === "width") sessionStorage.setItem("width", event.target.id);
+});
+
 // Shows another item, or the same item after a form was submitted, without a reload.
 let shown = 0;
 async function go(address, options, { push = true, focus = true } = {}) {
@@ -177,6 +187,7 @@ async function go(address, options, { push = true, focus = true } = {}) {
     remember(fresh);
     byId("detail").replaceChildren(...fresh.childNodes);
     localTimes(byId("detail"));
+    keepWidth();
     update(page);
     if (focus) (byId("detail").querySelector("[role=alert]") ?? byId("title"))?.focus({ preventScroll: true });
     if (focus) byId("detail").scrollTop = 0;
@@ -274,5 +285,6 @@ document.addEventListener("visibilitychange", () => {
 
 remember(document);
 localTimes(document);
+keepWidth();
 watchMore();
 listen();
