@@ -26,6 +26,7 @@ use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
 use crate::heavy;
+use crate::inbox::MailChecks;
 use crate::keep::Log;
 use crate::mail::{Attachment, Mail};
 use crate::operations;
@@ -56,6 +57,7 @@ const ENDPOINTS: &[&str] = &[
     "GET /_sandbox",
     "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&after=0&offset=0&limit=1000",
     "GET /_sandbox/mails/EMAIL_ID",
+    "GET /_sandbox/mails/EMAIL_ID/checks",
     "POST /_sandbox/mails/EMAIL_ID/events {\"event\": \"open\", \"recipient\": \"b@example.net\"}",
     "POST /_sandbox/delivery {\"recipient\": \"@example.org\", \"outcome\": \"soft-bounce\"}",
     "DELETE /_sandbox/delivery",
@@ -84,6 +86,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(about))
         .route("/mails/{email_id}", get(mail))
+        .route("/mails/{email_id}/checks", get(checks))
         .route("/mails/{email_id}/events", post(make_event))
         .route("/delivery", post(add_outcome).delete(clear_outcomes))
         .route("/sms", get(sms))
@@ -458,6 +461,17 @@ async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json
     Json(Ok(whole))
 }
 
+/// Returns what the inbox shows of a mail's checks.
+async fn checks(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
+    Json(find_mail(&shared, &id).map(|mail| json!(MailChecks::of(&mail))))
+}
+
+fn find_mail(shared: &Shared, id: &str) -> Result<Mail, Problem> {
+    let world = shared.world();
+    let found = world.mails.iter().find(|mail| mail.email_id() == id);
+    found.cloned().ok_or_else(|| no_mail(&world, id))
+}
+
 fn no_mail(world: &World, id: &str) -> Problem {
     match world.was_dropped(id) {
         true => Problem::dropped(&format!("the mail {id:?}"), world),
@@ -513,11 +527,7 @@ fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> AdminResult {
             words.join(", ")
         ))
     })?;
-    let mail = {
-        let world = shared.world();
-        let found = world.mails.iter().find(|mail| mail.email_id() == id);
-        found.cloned().ok_or_else(|| no_mail(&world, id))?
-    };
+    let mail = find_mail(shared, id)?;
     let recipient = match (&recipient, mail.recipients().as_slice()) {
         (Value::Null, [only]) => (*only).to_owned(),
         (Value::Null, _) => {

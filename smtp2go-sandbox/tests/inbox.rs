@@ -4,6 +4,8 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use smtp2go_sandbox::Sandbox;
 use support::{Reply, send};
@@ -67,6 +69,7 @@ fn pages_escape_content_and_have_a_security_policy() {
         &format!("{mail}?part=headers"),
         &format!("{mail}?part=source"),
         &format!("{mail}?part=request"),
+        &format!("{mail}?part=checks"),
         "/_inbox/calls",
         "/_inbox/calls/0",
         "/_inbox/sms",
@@ -150,6 +153,166 @@ fn html_files_and_source_of_a_mail_are_served_under_their_own_policies() {
         raw.head
     );
     assert!(raw.body.contains("multipart/"), "{}", raw.body);
+}
+
+#[test]
+fn checks_of_a_mail_are_on_its_page_and_in_json() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mail = json!({
+        "sender": "A <a@example.com>", "to": ["b@example.net"], "subject": "Hi {{name}}",
+        "html_body": "<p style=\"display: grid\">\n<a href=\"http://a.example/<x>\">b.example</a>",
+        "text_body": "https://c.example",
+        "custom_headers": [{ "header": "List-Unsubscribe", "value": "<https://a.example/u>" }],
+    });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let id = sandbox.mails()[0].email_id().to_owned();
+    let checks = get(&sandbox, &format!("/_sandbox/mails/{id}/checks"));
+    assert_eq!(checks.status, 200, "{}", checks.body);
+    let checks: serde_json::Value = serde_json::from_str(&checks.body).unwrap();
+    let grid = &checks["html"]["findings"][0];
+    assert_eq!(
+        (&grid["title"], &grid["lines"]),
+        (&json!("display:grid"), &json!([1]))
+    );
+    assert!(
+        grid["not_supported"]["percent"].as_f64().unwrap() > 10.0,
+        "{grid}"
+    );
+    assert_eq!(checks["html"]["truncated"], false);
+    let links = &checks["links"];
+    assert_eq!(
+        (&links["links"], &links["text_urls"], &links["suspicious"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(
+        links["list"][0]["problems"].as_array().unwrap().len(),
+        2,
+        "{links}"
+    );
+    let verdict = |name: &str| {
+        let mut headers = checks["headers"].as_array().unwrap().iter();
+        headers.find(|check| check["name"] == name).unwrap()["verdict"].clone()
+    };
+    assert_eq!(verdict("List-Unsubscribe"), "pass");
+    assert_eq!(verdict("List-Unsubscribe-Post"), "warn");
+    assert_eq!(verdict("Placeholders"), "warn");
+    assert_eq!(verdict("Date"), "pass");
+
+    let page = get(&sandbox, &format!("/_inbox/mails/{id}?part=checks")).body;
+    for part in [
+        "display:grid",
+        "http://a.example/&#60;x&#62;",
+        "shows b.example, but leads to a.example",
+        "None was requested",
+        "List-Unsubscribe-Post",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("href=\"http://a.example"), "{page}");
+    assert!(
+        get(&sandbox, "/_inbox/caniemail.txt")
+            .body
+            .contains("MIT License")
+    );
+    let none = get(&sandbox, "/_sandbox/mails/none/checks");
+    assert_eq!(none.status, 404);
+}
+
+#[test]
+fn html_beyond_1_mb_is_not_checked_and_the_page_says_so() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let html = "é".repeat(512 * 1024) + "<p style=\"display:grid\">";
+    let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "a",
+                       "html_body": html });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let id = sandbox.mails()[0].email_id().to_owned();
+    let checks = get(&sandbox, &format!("/_sandbox/mails/{id}/checks")).body;
+    let checks: serde_json::Value = serde_json::from_str(&checks).unwrap();
+    assert_eq!(checks["html"]["truncated"], true);
+    assert_eq!(checks["html"]["features"], 0);
+    let page = get(&sandbox, &format!("/_inbox/mails/{id}?part=checks")).body;
+    assert!(page.contains("Only the first 1 MB"), "{page}");
+}
+
+#[test]
+fn images_are_served_by_their_content_and_run_nothing() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    // A PNG of one pixel, HTML with the name of an image, and an SVG with a script.
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let svg =
+        "PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciPjxzY3JpcHQ+eDwvc2NyaXB0Pjwvc3ZnPg==";
+    let file = |name: &str, content: &str| json!({ "filename": name, "fileblob": content });
+    let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "a",
+                       "text_body": "a",
+                       "attachments": [file("a.png", png), file("b.png", "PHNjcmlwdD4="),
+                                       file("c.svg", svg), file("d.txt", png)] });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let mail = format!("/_inbox/mails/{}", sandbox.mails()[0].email_id());
+    for (number, expected) in [
+        (0, Some("image/png")),
+        (1, None),
+        (2, Some("image/svg+xml")),
+        (3, Some("image/png")),
+        (4, None),
+    ] {
+        let path = format!("{mail}/files/{number}/image");
+        let image = send(&sandbox, "HEAD", &path, &[], b"");
+        match expected {
+            Some(kind) => {
+                assert_eq!(image.status, 200, "{number}");
+                for part in [
+                    &format!("content-type: {kind}"),
+                    "x-content-type-options: nosniff",
+                    "content-security-policy: sandbox; default-src 'none'",
+                ] {
+                    assert!(image.head.contains(part), "{number}: {}", image.head);
+                }
+            }
+            None => assert_eq!(image.status, 404, "{number}"),
+        }
+    }
+    let page = get(&sandbox, &mail).body;
+    assert_eq!(page.matches("class=\"thumbnail\"").count(), 3, "{page}");
+}
+
+#[test]
+fn tags_of_a_header_are_shown_and_filter_the_list() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    for (number, tags) in ["welcome, Big Sale", "welcome", "welcomed", ""]
+        .iter()
+        .enumerate()
+    {
+        let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"],
+                           "subject": format!("Mail {number}"), "text_body": "a",
+                           "custom_headers": [{ "header": "x-tags", "value": tags }] });
+        assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    }
+    let rows = |path: &str| get(&sandbox, path).body.matches("<li id=\"row-").count();
+    assert_eq!(rows("/?q=tag%3Awelcome"), 2);
+    assert_eq!(rows("/?q=tag%3A%22big+sale%22"), 1);
+    assert_eq!(rows("/?q=tag%3Awelcome+%22mail"), 0);
+    assert_eq!(rows("/?q=tag%3Awelcome+mail+1"), 1);
+    assert_eq!(rows("/?q=welcome"), 3);
+    let list = get(&sandbox, "/").body;
+    let link = "<a class=\"tag\" href=\"/?q=tag%3A%22Big+Sale%22\">Big Sale</a>";
+    assert_eq!(list.matches(link).count(), 1, "{list}");
+    let mail = get(
+        &sandbox,
+        &format!("/_inbox/mails/{}", sandbox.mails()[0].email_id()),
+    )
+    .body;
+    assert_eq!(mail.matches(link).count(), 2, "{mail}");
+    // Tags of a MIME message may be encoded.
+    let message =
+        "From: a@example.com\r\nTo: b@example.net\r\nX-Tags: =?utf-8?q?caf=C3=A9?=\r\n\r\na";
+    let message = STANDARD.encode(message);
+    let sent = call(
+        &sandbox,
+        "/v3/email/mime",
+        &json!({ "mime_email": message }),
+    );
+    assert_eq!(sent.status, 200, "{}", sent.body);
+    assert_eq!(rows("/?q=tag%3Acaf%C3%A9"), 1);
 }
 
 #[test]

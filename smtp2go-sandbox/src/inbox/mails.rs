@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::checks::MailChecks;
 use super::content::{self, Content};
 use super::index::MailSearch;
 use super::page::{self, Section, Shell, newest, shorten, show};
@@ -128,6 +129,7 @@ enum ShownPart {
         headers: Vec<(String, String)>,
         cut: bool,
     },
+    Checks(Box<MailChecks>),
     Nothing(&'static str),
 }
 
@@ -324,6 +326,7 @@ impl MailView {
             ("Headers", "headers"),
             ("Source", "source"),
             ("Request", "request"),
+            ("Checks", "checks"),
         ];
         let request = mail.fields();
         let text = |name: &str| request.get(name).map(plain).unwrap_or_default();
@@ -460,6 +463,7 @@ fn part(
         }
         "source" => text(&String::from_utf8_lossy(&content::raw(mail)), "Source"),
         "request" => text(&view::pretty(&mail.request()), "Request"),
+        "checks" => ShownPart::Checks(Box::new(MailChecks::of(mail))),
         _ => match &content.text {
             Some(body) => text(body, "Text"),
             None => ShownPart::Nothing("This mail has no text."),

@@ -6,6 +6,7 @@
 //! request.
 
 mod calls;
+mod checks;
 mod content;
 mod faults;
 mod frame;
@@ -33,6 +34,7 @@ use axum::routing::{get, post};
 use crate::heavy;
 use crate::world::Shared;
 
+pub(crate) use checks::MailChecks;
 pub(crate) use index::MailIndex;
 
 /// Prefix of the paths, except of the list of mails, which is `/`.
@@ -87,6 +89,10 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             get(|| asset("text/javascript; charset=utf-8", SCRIPT)),
         )
         .route("/icon.svg", get(|| asset("image/svg+xml", ICON)))
+        .route(
+            "/caniemail.txt",
+            get(|| asset("text/plain; charset=utf-8", checks::LICENCE)),
+        )
         .fallback(page::unknown)
         .method_not_allowed_fallback(page::wrong_method)
         .layer(middleware::from_fn_with_state(

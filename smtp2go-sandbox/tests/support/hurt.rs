@@ -177,6 +177,7 @@ fn looked_at(sent: Request) -> Vec<Request> {
         "?part=headers",
         "?part=source",
         "?part=request",
+        "?part=checks",
         "/html",
         "/raw",
     ] {
@@ -205,8 +206,16 @@ fn shown(sent: Request) -> Vec<Request> {
         sent,
         get("/"),
         get("/_inbox/mails/{id}"),
+        get("/_inbox/mails/{id}?part=checks"),
         get("/_inbox/mails/{id}/html"),
     ]
+}
+
+/// Sends a mail with this style sheet, repeated, and once more as attributes.
+fn css(size: usize, text: &str) -> Vec<Request> {
+    let css = fill(size / 2, text);
+    let html = format!("<p style=\"{css}\"><style>{css}");
+    shown(call("email/send", &mail(json!({ "html_body": html }))))
 }
 
 /// Sends a MIME message, and requests the pages that parse it.
@@ -448,6 +457,171 @@ pub(crate) const ROWS: &[Row] = &[
         statuses: &[200],
         refusal: "",
         requests: |size| html(size, "<link<"),
+    },
+    // The checks of a mail.
+    Row {
+        name: "checks: signs without tags",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| html(size, "<"),
+    },
+    Row {
+        name: "checks: elements in one another",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| html(size, "<div>"),
+    },
+    Row {
+        name: "checks: attributes of one element",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let attributes = numbered(size, |number| format!("a{number}=\"b\"")).join(" ");
+            let html = format!("<p {attributes} {}>", fill(size / 8, "href=a src=b alt=c "));
+            shown(call("email/send", &mail(json!({ "html_body": html }))))
+        },
+    },
+    Row {
+        name: "checks: open comments",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| html(size, "<!--<!"),
+    },
+    Row {
+        name: "checks: references",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| html(size, "<a href=&am>&notit&#x"),
+    },
+    Row {
+        name: "checks: links that are suspicious in each way",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| html(size, "<a href=\"http://a@localhost/{{b\">c.example</a>"),
+    },
+    Row {
+        name: "checks: a link with a long text",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let html = format!("<a href=http://a>{}", fill(size / 2, "a<b>"));
+            let text = fill(size / 2, "{{ {%");
+            let mail = mail(json!({ "html_body": html, "text_body": text, "subject": text }));
+            shown(call("email/send", &mail))
+        },
+    },
+    Row {
+        name: "checks: URLs in a text",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            ["http://", "http://a ", "://", "xhttp://a\n"]
+                .into_iter()
+                .flat_map(|text| {
+                    let mail = mail(json!({ "text_body": fill(size, text) }));
+                    shown(call("email/send", &mail))
+                })
+                .collect()
+        },
+    },
+    Row {
+        name: "checks: rules and declarations",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| css(size, "a:hover,.b>c{d:calc(1px + 2em) url(e.png)}"),
+    },
+    Row {
+        name: "checks: open blocks",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| css(size, "@media(a){b{"),
+    },
+    Row {
+        name: "checks: open brackets in a selector",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| css(size, "a:b(["),
+    },
+    Row {
+        name: "checks: open quotes and comments in a style sheet",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let mut requests = css(size, "a{b:'c/*");
+            requests.extend(css(size, "a:url(;\\"));
+            requests
+        },
+    },
+    Row {
+        name: "checks: candidates of one image",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let html = format!("<img srcset=\"{}\">", fill(size, "a.png, "));
+            shown(call("email/send", &mail(json!({ "html_body": html }))))
+        },
+    },
+    Row {
+        name: "checks: a long List-Unsubscribe",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let header = |name, text| json!({ "header": name, "value": fill(size / 6, text) });
+            let headers = json!([
+                header("List-Unsubscribe", "<"),
+                header("In-Reply-To", "<("),
+                header("Message-ID", "<@"),
+                header("Date", "1 "),
+                header("Auto-Submitted", ";"),
+            ]);
+            shown(call(
+                "email/send",
+                &mail(json!({ "custom_headers": headers })),
+            ))
+        },
+    },
+    Row {
+        name: "tags by the thousand",
+        statuses: &[200],
+        refusal: "",
+        requests: |size| {
+            let header = |value: String| json!([{ "header": "X-Tags", "value": value }]);
+            let many = numbered(size / 2, |number| format!("t{number}")).join(",");
+            let mut requests = Vec::new();
+            for value in [
+                many,
+                fill(size / 2, "a,"),
+                fill(size / 2, ","),
+                fill(size / 2, "É"),
+            ] {
+                requests.extend(shown(call(
+                    "email/send",
+                    &mail(json!({ "custom_headers": header(value) })),
+                )));
+            }
+            let search = fill((size / 2).min(60_000), "tag:%22a+");
+            requests.push(get(format!("/?q={search}")));
+            requests
+        },
+    },
+    Row {
+        name: "small images by the thousand",
+        statuses: &[200, 404],
+        refusal: "",
+        requests: |size| {
+            let image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x01\0\0\0\x01";
+            let image = json!({ "filename": "a.png", "fileblob": base64(image) });
+            let mut jpeg = b"\xff\xd8".to_vec();
+            jpeg.extend(b"\xff\xd8\0\x02".repeat(size / 16));
+            let jpeg = json!({ "filename": "a.jpg", "fileblob": base64(&jpeg) });
+            let mut files = vec![image; size / 200];
+            files.push(jpeg);
+            let last = files.len() - 1;
+            let mut requests = shown(call("email/send", &mail(json!({ "attachments": files }))));
+            requests.push(get("/_inbox/mails/{id}/files/0/image"));
+            requests.push(get(format!("/_inbox/mails/{{id}}/files/{last}/image")));
+            requests
+        },
     },
     Row {
         name: "letters that grow in lower case",
