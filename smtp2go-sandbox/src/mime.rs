@@ -43,11 +43,11 @@ impl Mime {
         let from: Vec<String> = list("From");
         let (to, cc, bcc) = (list("To"), list("Cc"), list("Bcc"));
         let subject = values(&headers, "Subject").next().map(decoded);
-        let Bodies {
+        let MimeBodies {
             text,
             html,
             is_encrypted,
-        } = Bodies::new(message);
+        } = MimeBodies::new(message);
         Self {
             size: message.len(),
             subject,
@@ -205,7 +205,7 @@ fn readable(mailbox: &Mailbox<'_>) -> String {
 
 /// The bodies of a message.
 #[derive(Default)]
-struct Bodies {
+struct MimeBodies {
     /// All parts of plain text, with a line break between them.
     text: Option<String>,
     /// All parts of HTML, in the same way.
@@ -213,7 +213,7 @@ struct Bodies {
     is_encrypted: bool,
 }
 
-impl Bodies {
+impl MimeBodies {
     fn new(message: &[u8]) -> Self {
         let mut bodies = Self::default();
         let Some(message) = MessageParser::default().parse(message) else {
