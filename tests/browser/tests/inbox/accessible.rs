@@ -31,8 +31,10 @@ fn every_page_passes_axe() {
         let receiver = Receiver::open().await;
         client.webhook().add(receiver.webhook()).await.unwrap();
         let mail = email("Your report")
-            .html("<p>Hello</p>")
+            .html("<p style='display:grid'>Hello <a href='http://a.example'>b.example</a></p>")
             .cc("c@example.net")
+            .header("X-Tags", "report, Big sale")
+            .attach(Attachment::from_bytes("dot.png", crate::checks::png()))
             .attach(Attachment::from_bytes("report.csv", "a,b\n"));
         let sent = client.send(mail).await.unwrap();
         let id = sent.email_id.as_deref().unwrap();
@@ -53,6 +55,7 @@ fn every_page_passes_axe() {
             format!("{mail}?part=text"),
             format!("{mail}?part=headers"),
             format!("{mail}?part=source"),
+            format!("{mail}?part=checks"),
             "_inbox/mails/none".to_owned(),
             "_inbox/calls/0".to_owned(),
             "_inbox/calls/3".to_owned(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
 mod accessible;
+mod checks;
 mod events;
 mod gate;
 mod hostile;

@@ -62,6 +62,7 @@ fn screenshots_of_the_inbox_are_written() {
             .cc("sales@example.com")
             .html(INVOICE)
             .text("Your order is on its way.")
+            .header("X-Tags", "order, Big sale")
             .attach(Attachment::from_bytes("invoice-1042.pdf", vec![0; 48_213]));
         let sent = client.send(mail).await.unwrap();
         let id = sent.email_id.as_deref().unwrap();
@@ -76,6 +77,7 @@ fn screenshots_of_the_inbox_are_written() {
         for (name, address) in [
             ("mail", mail.clone()),
             ("headers", format!("{mail}?part=headers")),
+            ("checks", format!("{mail}?part=checks")),
             ("list", inbox.clone()),
             ("search", format!("{inbox}?q=nothing-like-it")),
             ("call", format!("{inbox}_inbox/calls/6")),
