@@ -86,6 +86,46 @@ function mergeList(old, fresh) {
   }
 }
 
+// Fits the frame of a mail to the mail's height. The frame has an origin of its own, so the page
+// measures a hidden copy, which can run no script and which nobody can use, and removes it.
+let measuring;
+function fit() {
+  measuring?.remove();
+  measuring = undefined;
+  const frame = document.querySelector(".mail-frame[data-measured]");
+  if (!frame || frame.clientWidth === 0) return;
+  const copy = document.createElement("iframe");
+  copy.className = "measured";
+  copy.inert = true;
+  copy.tabIndex = -1;
+  copy.setAttribute("aria-hidden", "true");
+  copy.sandbox = "allow-same-origin";
+  copy.referrerPolicy = "no-referrer";
+  copy.style.width = `${frame.clientWidth}px`;
+  copy.addEventListener("load", () => {
+    const root = copy.contentDocument?.documentElement;
+    const height = Number(root?.scrollHeight) + (root?.scrollWidth > frame.clientWidth ? 18 : 0);
+    copy.remove();
+    if (measuring !== copy || !frame.isConnected || !(height > 0)) return;
+    measuring = undefined;
+    const most = Math.max(matchMedia("(min-width: 42rem)").matches ? innerHeight - 110 : innerHeight * 0.7, 240);
+    frame.style.height = `${Math.min(Math.max(height, 60), most) + 2}px`;
+  });
+  copy.src = frame.dataset.measured;
+  measuring = copy;
+  document.body.append(copy);
+}
+
+let resizing;
+let width = innerWidth;
+addEventListener("resize", () => {
+  // The height changes each time a phone hides its address bar.
+  if (innerWidth === width) return;
+  width = innerWidth;
+  clearTimeout(resizing);
+  resizing = setTimeout(fit, 150);
+});
+
 function update(page) {
   for (const old of document.querySelectorAll("[data-live]")) {
     const fresh = page.getElementById(old.id);
@@ -189,6 +229,7 @@ async function go(address, options, { push = true, focus = true } = {}) {
     localTimes(byId("detail"));
     keepWidth();
     update(page);
+    fit();
     if (focus) (byId("detail").querySelector("[role=alert]") ?? byId("title"))?.focus({ preventScroll: true });
     if (focus) byId("detail").scrollTop = 0;
   }).catch(() => location.assign(address));
@@ -213,13 +254,14 @@ document.addEventListener("submit", (event) => {
   if (!form) return;
   event.preventDefault();
   const fields = new FormData(form, event.submitter);
-  const value = event.submitter?.value;
+  const { id, value } = event.submitter ?? {};
   const top = byId("detail").scrollTop;
   const address = new URL(form.action);
   address.search = location.search;
   go(address, { method: "POST", body: new URLSearchParams(fields) }, { focus: false }).then(() => {
     byId("detail").scrollTop = top;
-    document.querySelector(`[data-pane-form] button${value ? `[value="${CSS.escape(value)}"]` : ""}`)?.focus({ preventScroll: true });
+    const button = id ? byId(id) : document.querySelector(`[data-pane-form] button${value ? `[value="${CSS.escape(value)}"]` : ""}`);
+    button?.focus({ preventScroll: true });
   });
 });
 
@@ -287,4 +329,5 @@ remember(document);
 localTimes(document);
 keepWidth();
 watchMore();
+fit();
 listen();

@@ -407,7 +407,7 @@ fn every_post_form_has_the_token() {
             }
         }
     }
-    assert_eq!(forms, 7);
+    assert_eq!(forms, 8);
 }
 
 #[test]

@@ -41,6 +41,12 @@ impl<'a> Content<'a> {
             files,
         }
     }
+
+    /// Size in bytes of the HTML and of the inline images.
+    pub(super) fn shown_bytes(&self) -> usize {
+        let images = self.files.iter().filter(|file| file.content_id.is_some());
+        self.html.map_or(0, str::len) + images.map(|file| file.content.len()).sum::<usize>()
+    }
 }
 
 /// Returns the image as a `data:` URL. `None` if the file is not an image.

@@ -27,6 +27,13 @@ const OPEN: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default
      font-src data: http: https:; media-src data: http: https:; \
      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
+/// Policy of the copy of a mail's HTML that the page measures and never shows: like [`CLOSED`], but
+/// of the page's origin, so that the page can read its height. Without scripts, the HTML cannot use
+/// the origin.
+const MEASURED: &str = "sandbox allow-same-origin; default-src 'none'; img-src data:; \
+     style-src 'unsafe-inline'; font-src data:; form-action 'none'; base-uri 'none'; \
+     frame-ancestors 'self'";
+
 /// Content security policy of downloads, in case a browser displays one.
 const NOTHING: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
@@ -46,13 +53,19 @@ pub(super) async fn html(
     };
     let fields = Fields::of_query(query.as_deref());
     let remote = fields.get("remote") == "1";
-    // A link in the mail must not load remote content. It does not know the token.
-    if remote && !shared.is_page_token(fields.get("token")) {
+    let measured = fields.get("measured") == "1";
+    // A link in the mail must not load remote content or get the page's origin. It does not know the
+    // token.
+    if (remote || measured) && !shared.is_page_token(fields.get("token")) {
         let text = "missing token: load remote content from the page of the mail";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
     let html = content::for_frame(&Content::of(&mail), remote);
-    let policy = if remote { OPEN } else { CLOSED };
+    let policy = match (remote, measured) {
+        (true, false) => OPEN,
+        (false, true) => MEASURED,
+        _ => CLOSED,
+    };
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy),

@@ -117,6 +117,8 @@ struct TabView {
 enum ShownPart {
     Html {
         address: String,
+        /// Address of the copy whose height the script measures. Empty if it is not measured.
+        measured: String,
         remote: bool,
         toggle: String,
     },
@@ -138,6 +140,10 @@ const HEADERS: usize = 1_000;
 
 /// Maximum number of links that can be selected for a click.
 const LINKS: usize = 1_000;
+
+/// Maximum size in bytes of a mail's HTML and inline images for which the frame is fitted to the
+/// mail's height. The browser loads the HTML twice for it.
+const MEASURED: usize = 1024 * 1024;
 
 /// The buttons that make an event happen, in order.
 const BUTTONS: &[(&str, EventKind)] = &[
@@ -194,25 +200,27 @@ pub(super) async fn happen(
     };
     let fields = Fields::of_query(search.as_deref());
     match outcome {
-        Ok(()) => {
-            let mut back = format!("/_inbox/mails/{id}");
-            let fields = [
-                ("q", fields.get("q")),
-                ("part", fields.get("part")),
-                ("recipient", recipient),
-            ];
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
-            let query = query.finish();
-            if !query.is_empty() {
-                back = format!("{back}?{query}");
-            }
-            page::see(&back)
-        }
+        Ok(()) => page::see(&address(&id, &fields, recipient)),
         Err(error) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             page_of(&shared, &id, &fields, status, recipient, error)
         }
+    }
+}
+
+/// Returns the address of a mail's page with the search and the tab of `fields`.
+pub(super) fn address(id: &str, fields: &Fields, recipient: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    let fields = [
+        ("q", fields.get("q")),
+        ("part", fields.get("part")),
+        ("recipient", recipient),
+    ];
+    query.extend_pairs(fields.iter().filter(|(_, value)| !value.is_empty()));
+    let query = query.finish();
+    match query.is_empty() {
+        true => format!("/_inbox/mails/{id}"),
+        false => format!("/_inbox/mails/{id}?{query}"),
     }
 }
 
@@ -392,9 +400,9 @@ impl MailView {
                 mail,
                 &content,
                 wanted,
+                shared.page_token(),
                 // Without the token, the request may come from a link in a mail.
-                (fields.get("remote") == "1" && shared.is_page_token(fields.get("token")))
-                    .then(|| shared.page_token()),
+                fields.get("remote") == "1" && shared.is_page_token(fields.get("token")),
                 &address,
             ),
             events,
@@ -419,7 +427,8 @@ fn part(
     mail: &Mail,
     content: &Content<'_>,
     wanted: &str,
-    remote: Option<&str>,
+    token: &str,
+    remote: bool,
     address: &impl Fn(&str, bool) -> String,
 ) -> ShownPart {
     let text = |text: &str, what| {
@@ -431,19 +440,23 @@ fn part(
         }
     };
     match wanted {
-        "html" if content.html.is_some() => ShownPart::Html {
-            address: match remote {
-                Some(token) => {
-                    format!(
-                        "/_inbox/mails/{}/html?remote=1&token={token}",
-                        mail.email_id()
-                    )
-                }
-                None => format!("/_inbox/mails/{}/html", mail.email_id()),
-            },
-            remote: remote.is_some(),
-            toggle: address("html", remote.is_none()),
-        },
+        "html" if content.html.is_some() => {
+            let frame = format!("/_inbox/mails/{}/html", mail.email_id());
+            // Remote content changes the height after it is loaded.
+            let is_measured = !remote && content.shown_bytes() <= MEASURED;
+            ShownPart::Html {
+                measured: match is_measured {
+                    true => format!("{frame}?measured=1&token={token}"),
+                    false => String::new(),
+                },
+                address: match remote {
+                    true => format!("{frame}?remote=1&token={token}"),
+                    false => frame,
+                },
+                remote,
+                toggle: address("html", !remote),
+            }
+        }
         "html" => ShownPart::Nothing("This mail has no HTML."),
         "headers" => {
             let all = mail.headers();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::mails;
 use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::Fields;
 use super::view::{HookView, Time, pretty};
@@ -64,17 +66,23 @@ pub(super) async fn delivery(
     respond(&shared, &fields, number, StatusCode::OK, "")
 }
 
-/// Posts a delivery again.
+/// Posts a delivery again. A form of a mail's page leads back to that page.
 pub(super) async fn again(
     State(shared): State<Arc<Shared>>,
     Path(number): Path<usize>,
+    RawQuery(query): RawQuery,
+    body: Bytes,
 ) -> Response {
     let posted = webhooks::post_again(&mut shared.world(), number);
+    let fields = Fields::of_query(query.as_deref());
+    let form = Fields::of_form(&body);
     if posted {
-        return page::see(&format!("/_inbox/webhooks/{number}"));
+        return page::see(&match page::find_mail(&shared, form.get("mail")) {
+            Some(mail) => mails::address(mail.email_id(), &fields, fields.get("recipient")),
+            None => format!("/_inbox/webhooks/{number}"),
+        });
     }
     let error = "The delivery is already queued or being posted.";
-    let fields = Fields::of_query(None);
     respond(&shared, &fields, number, StatusCode::CONFLICT, error)
 }
 

@@ -8,6 +8,7 @@ mod events;
 mod gate;
 mod hostile;
 mod large;
+mod layout;
 mod live;
 mod screenshots;
 mod support;

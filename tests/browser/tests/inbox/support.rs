@@ -146,14 +146,25 @@ impl Browser {
     }
 
     pub(crate) async fn look(&self, look: Look) {
-        let (width, height) = if look.phone { (390, 844) } else { (1280, 860) };
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1,
-                           "mobile": look.phone });
-        self.command("Emulation.setDeviceMetricsOverride", size)
-            .await;
+        let (width, height) = if look.phone { (390, 844) } else { (1280, 800) };
+        self.size(width, height).await;
         let scheme = if look.dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.command("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Sets the size of the window's content. Narrow windows are those of phones.
+    pub(crate) async fn size(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1,
+                           "mobile": width < 500 });
+        self.command("Emulation.setDeviceMetricsOverride", size)
+            .await;
+    }
+
+    /// Presses a key in the page, wherever the focus is.
+    pub(crate) async fn press(&self, key: &str) {
+        let element = self.window.active_element().await.unwrap();
+        element.send_keys(key).await.unwrap();
     }
 
     /// Opens a page, and waits until it and its frames are loaded.
