@@ -5,12 +5,16 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use smtp2go_sandbox::{Call, Dropped, Fault, Sandbox};
 
+use crate::given_up_log::GivenUpLog;
+
+mod given_up_log;
 mod health;
 
 const EXAMPLES: &str = "\
@@ -167,7 +171,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "stateless")]
     data: Option<PathBuf>,
 
-    /// Does not log calls and dropped mails
+    /// Does not log calls, dropped mails and webhook deliveries that were given up
     #[arg(long, short)]
     quiet: bool,
 
@@ -278,13 +282,25 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
     for fault in arguments.fault {
         builder = builder.fault(fault);
     }
+    let given_up = Arc::new(GivenUpLog::default());
     if !arguments.quiet {
-        builder = builder.on_call(log).on_drop(log_drop);
+        let log_given_up = Arc::clone(&given_up);
+        builder = builder
+            .on_call(log)
+            .on_drop(log_drop)
+            .on_give_up(move |delivery| log_given_up.line(delivery).into_iter().for_each(say));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
+    let windows = Arc::clone(&given_up);
+    let ended = runtime.block_on(async {
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(given_up_log::WINDOW).await;
+                windows.end_window().into_iter().for_each(say);
+            }
+        });
         // Registered before the output shows that the sandbox runs, so that no signal is missed.
         let signal = signal()?;
         silence_redb();
@@ -339,7 +355,9 @@ fn run(arguments: Arguments) -> io::Result<ExitCode> {
                 Err(error)
             }
         }
-    })
+    });
+    given_up.end_window().into_iter().for_each(say);
+    ended
 }
 
 /// Waits for a command to end. After a signal, waits for [`GRACE`] and kills it.

@@ -27,7 +27,7 @@ use crate::server;
 use crate::sms::Sms;
 use crate::smtp;
 use crate::webhooks::{self, WebhookDelivery};
-use crate::world::{self, OnCall, OnDrop, Settings, Shared, Strictness};
+use crate::world::{self, OnCall, OnDrop, OnGiveUp, Settings, Shared, Strictness};
 
 /// An invented key in the service's format: `api-` and 32 letters or digits.
 pub(crate) const DEFAULT_KEY: &str = "api-SANDBOX0SANDBOX0SANDBOX0SANDBOX0";
@@ -77,6 +77,7 @@ impl Sandbox {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             on_call: None,
             on_drop: None,
+            on_give_up: None,
             #[cfg(feature = "data")]
             data: None,
         }
@@ -371,6 +372,7 @@ pub struct SandboxBuilder {
     address: SocketAddr,
     on_call: Option<OnCall>,
     on_drop: Option<OnDrop>,
+    on_give_up: Option<OnGiveUp>,
     #[cfg(feature = "data")]
     data: Option<PathBuf>,
 }
@@ -628,6 +630,17 @@ impl SandboxBuilder {
         self
     }
 
+    /// Sets a function that is called with every webhook delivery that was given up
+    /// ([`WebhookState::GivenUp`](crate::WebhookState::GivenUp)), at most once each time. It runs on a thread of the server and must
+    /// not block. If set again, the last one applies.
+    pub fn on_give_up(
+        mut self,
+        on_give_up: impl Fn(&WebhookDelivery) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_give_up = Some(Box::new(on_give_up));
+        self
+    }
+
     /// Whether to refuse mail from an unverified sender with status 400, as the service does. A sender
     /// is verified if it is a verified single sender or in a verified sender domain of the account.
     /// Default: false. Then every address may send.
@@ -848,6 +861,9 @@ impl SandboxBuilder {
         }
         if let Some(on_drop) = self.on_drop {
             let _ = shared.on_drop.set(on_drop);
+        }
+        if let Some(on_give_up) = self.on_give_up {
+            let _ = shared.on_give_up.set(on_give_up);
         }
         Ok(shared)
     }

@@ -184,6 +184,8 @@ pub(crate) struct Outbox {
     /// Places of the queued deliveries.
     queue: VecDeque<usize>,
     in_flight: usize,
+    /// Places of deliveries that were given up and not yet reported to `on_give_up`.
+    given_up: Vec<usize>,
     /// Identifies the outbox: posts from before a reset may still be in progress.
     epoch: Arc<()>,
 }
@@ -234,7 +236,7 @@ pub(crate) fn notice(world: &mut World, event: &Arc<Event>) {
                 let error = format!("the sandbox's event does not match the spec: {wrong}");
                 let time = world.now();
                 note(world, place, time, Duration::ZERO, Err(error));
-                set_state(world, place, WebhookState::GivenUp);
+                give_up(world, place);
             }
         }
     }
@@ -270,6 +272,38 @@ fn set_state(world: &mut World, place: usize, state: WebhookState) {
         delivery.state = state;
     }
     world.changed();
+}
+
+/// Gives a delivery up, and reports it on a task of its own, because the world is locked here.
+fn give_up(world: &mut World, place: usize) {
+    set_state(world, place, WebhookState::GivenUp);
+    world.outbox.given_up.push(place);
+    if world.outbox.given_up.len() == 1 {
+        world.spawn(|shared| async move { report(&shared) });
+    }
+}
+
+/// Reports the deliveries that were given up, the first ones first.
+fn report(shared: &Weak<Shared>) {
+    /// Maximum number of deliveries that are copied at a time.
+    const AT_ONCE: usize = 100;
+    while let Some(shared) = shared.upgrade() {
+        let given_up: Vec<WebhookDelivery> = {
+            let mut world = shared.world();
+            let outbox = &mut world.outbox;
+            let count = outbox.given_up.len().min(AT_ONCE);
+            if count == 0 {
+                return;
+            }
+            let places = outbox.given_up.drain(..count);
+            // Some may have been dropped.
+            let kept = places.filter_map(|place| outbox.deliveries.get(place).cloned());
+            kept.collect()
+        };
+        if let Some(on_give_up) = shared.on_give_up.get() {
+            given_up.iter().for_each(on_give_up);
+        }
+    }
 }
 
 fn note(
@@ -317,7 +351,7 @@ fn pump(world: &mut World) {
             Ok(target) => target,
             Err(error) => {
                 note(world, place, time, Duration::ZERO, Err(error));
-                set_state(world, place, WebhookState::GivenUp);
+                give_up(world, place);
                 continue;
             }
         };
@@ -387,7 +421,10 @@ fn finish(shared: &Weak<Shared>, epoch: &Arc<()>, attempt: PostAttempt) {
             WebhookState::Waiting(time)
         }
     };
-    set_state(&mut world, place, state);
+    match state {
+        WebhookState::GivenUp => give_up(&mut world, place),
+        state => set_state(&mut world, place, state),
+    }
     pump(&mut world);
 }
 

@@ -37,7 +37,7 @@ use crate::operations::sms::{Received, units};
 use crate::refusal::Refusal;
 use crate::server::Bodies;
 use crate::sms::Sms;
-use crate::webhooks::{self, Outbox};
+use crate::webhooks::{self, Outbox, WebhookDelivery};
 use crate::weight::Weight;
 
 /// Functions that are called with every event as it is recorded, in this order. They must not block.
@@ -169,6 +169,9 @@ pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 /// Receives the totals of dropped items: after the first drop, and each time the total has grown tenfold.
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 
+/// Receives every webhook delivery that was given up.
+pub(crate) type OnGiveUp = Box<dyn Fn(&WebhookDelivery) + Send + Sync>;
+
 /// The data that the server, its connections and the [`Sandbox`](crate::Sandbox) share.
 pub(crate) struct Shared {
     pub(crate) api: Arc<Api>,
@@ -185,6 +188,7 @@ pub(crate) struct Shared {
     wake: Arc<Notify>,
     pub(crate) on_call: OnceLock<OnCall>,
     pub(crate) on_drop: OnceLock<OnDrop>,
+    pub(crate) on_give_up: OnceLock<OnGiveUp>,
     pub(crate) heavy: Heavy,
     /// The cache of the inbox's list.
     pub(crate) entries: MailIndex,
@@ -303,6 +307,7 @@ impl Shared {
                 wake: Arc::clone(&outside.wake),
                 on_call: OnceLock::new(),
                 on_drop: OnceLock::new(),
+                on_give_up: OnceLock::new(),
                 heavy: Heavy::new(),
                 entries: MailIndex::new(settings.budget.bytes),
                 bodies: Bodies::new(settings.budget.bytes),

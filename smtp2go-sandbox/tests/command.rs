@@ -448,3 +448,41 @@ fn invalid_option_ends_with_an_error_in_one_line() {
     }
     assert!(text(&output(&["--version"]).stdout).contains(env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn log_has_a_bounded_number_of_lines_for_deliveries_that_were_given_up() {
+    const MAILS: usize = 25;
+    for (arguments, logged) in [(&[][..], MAILS), (&["--quiet"], 0)] {
+        let running = Running::start(arguments);
+        let key = format!("X-Smtp2go-Api-Key: {}\r\n", running.key);
+        let hook =
+            r#"{"url":"https://user:secret@example.com/hook?key=secret","events":["processed"]}"#;
+        let added = running.request("POST", "/v3/webhook/add", &key, hook);
+        assert!(added.contains(" 200 OK"), "{added}");
+        for _ in 0..MAILS {
+            assert!(running.send(MAIL).contains(" 200 OK"));
+        }
+        let all = running.request("GET", "/_sandbox/webhooks", "", "");
+        assert_eq!(all.matches("given up").count(), MAILS, "{all}");
+        let (status, log) = running.end("-TERM");
+        assert_eq!(status, Some(0));
+        assert!(!log.contains("secret"), "{log}");
+        let line = "gave up a webhook delivery: example.com/hook processed after 1 attempt: the \
+                    sandbox has no TLS: use a url with http://";
+        let mut counted = 0;
+        for said in log.lines().filter(|line| line.contains("gave up")) {
+            counted += match said
+                .strip_prefix("gave up ")
+                .and_then(|rest| rest.split_once(' '))
+            {
+                Some(("a", _)) => {
+                    assert_eq!(said, line);
+                    1
+                }
+                Some((more, _)) => more.parse().unwrap(),
+                None => 0,
+            };
+        }
+        assert_eq!(counted, logged, "{log}");
+    }
+}

@@ -687,6 +687,36 @@ fn delivery_is_given_up_after_35_attempts_or_at_once_for_a_forbidden_url() {
 }
 
 #[test]
+fn function_receives_each_delivery_that_is_given_up() {
+    let (sender, given_up) = mpsc::channel();
+    let sandbox = started(Sandbox::builder().on_give_up(move |delivery| {
+        let last = delivery.attempts().last().unwrap().error().unwrap();
+        let state = delivery.state();
+        let _ = sender.send((delivery.url().to_owned(), state, last.to_owned()));
+    }));
+    let (address, _receiver) = endpoint(&[200]);
+    for url in [
+        format!("http://{address}"),
+        "https://localhost/hook".to_owned(),
+    ] {
+        add(&sandbox, &json!({ "url": url, "events": ["processed"] }));
+    }
+    send_to(&sandbox, "kim@example.net");
+    for _ in 0..2 {
+        settle(&sandbox);
+        let (url, state, error) = given_up.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(url, "https://localhost/hook");
+        assert_eq!(state, WebhookState::GivenUp);
+        assert!(error.contains("TLS"), "{error}");
+        assert!(sandbox.post_webhook_again(1));
+    }
+    let (_, _, error) = given_up.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert!(error.contains("TLS"), "{error}");
+    drop(sandbox);
+    assert_eq!(given_up.try_iter().count(), 0);
+}
+
+#[test]
 fn at_most_16_deliveries_are_posted_at_a_time_and_a_reset_drops_the_rest() {
     let sandbox = started(strict().webhook_timeout(Duration::from_secs(60)));
     let (address, receiver) = endpoint(&[1]);
