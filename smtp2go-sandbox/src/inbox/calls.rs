@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::digest::{Digest, Messages};
 use super::index;
 use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::{Fields, query};
@@ -33,6 +34,8 @@ struct CallRow {
     href: String,
     method: String,
     path: String,
+    digest: Digest,
+    operation: String,
     time: Time,
     status: String,
     tone: &'static str,
@@ -83,56 +86,52 @@ pub(super) async fn call(
 }
 
 fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage {
-    let world = shared.world();
     let search = fields.get("q");
     let words = index::words(search);
+    let calls = shared.world().calls.clone();
     let fits = |place: usize| {
-        world.calls.get(place).is_some_and(|call| {
-            let text = searched(call);
-            words.iter().all(|word| text.contains(word.as_str()))
-        })
+        words.is_empty()
+            || calls.get(place).is_some_and(|call| {
+                let text = searched(call);
+                words.iter().all(|word| text.contains(word.as_str()))
+            })
     };
     let before = fields.number("before");
-    let (places, more) = newest(&world.calls, before, fits);
+    let (places, more) = newest(&calls, before, fits);
     let suffix = query("q", search);
-    let rows = places.iter().filter_map(|place| {
-        let call = world.calls.get(*place)?;
+    let shown = || {
+        let places = places.iter();
+        places.filter_map(|place| Some((*place, &**calls.get(*place)?)))
+    };
+    let mut messages = Messages::of(&shared.world(), shown().map(|(_, call)| call));
+    let rows = shown().map(|(place, call)| {
         let (status, tone) = status(call);
-        Some(CallRow {
-            number: *place,
+        CallRow {
+            number: place,
             href: format!("/_inbox/calls/{place}{suffix}"),
             method: call.method().to_owned(),
-            path: call.path().to_owned(),
+            path: index::cut(call.path()),
+            digest: messages.digest(call, &shared.entries),
+            operation: call.operation().unwrap_or_default().to_owned(),
             time: Time::new(call.time()),
             status,
             tone,
-            note: note(call),
-            current: current == Some(*place),
-        })
+            note: index::cut(&note(call)),
+            current: current == Some(place),
+        }
     });
     let rows = rows.collect();
-    let more = more.map(|place| {
-        let mut query = form_urlencoded::Serializer::new("/_inbox/calls?".to_owned());
-        if !search.is_empty() {
-            query.append_pair("q", search);
-        }
-        query.append_pair("before", &place.to_string()).finish()
-    });
     let call = current.and_then(|number| {
-        let call = world.calls.get(number)?;
-        Some(CallView::new(
-            number,
-            call,
-            format!("/_inbox/calls{suffix}"),
-        ))
+        let back = format!("/_inbox/calls{suffix}");
+        Some(CallView::new(number, calls.get(number)?, back))
     });
     CallPage {
-        shell: Shell::new(shared, &world, Section::Calls),
+        shell: Shell::new(shared, &shared.world(), Section::Calls),
         rows,
         search: search.to_owned(),
-        all: world.calls.total(),
+        all: calls.total(),
         later: before.is_some(),
-        more,
+        more: more.map(|place| page::older("/_inbox/calls", search, place)),
         call,
     }
 }
@@ -153,7 +152,9 @@ fn searched(call: &Call) -> String {
 fn status(call: &Call) -> (String, &'static str) {
     match call.status() {
         0 => ("no reply".to_owned(), "bad"),
-        status @ 200..300 if call.fault().is_none() => (status.to_string(), "good"),
+        status @ 200..300 if call.fault().is_none() && call.failures().is_empty() => {
+            (status.to_string(), "good")
+        }
         status @ 200..300 => (status.to_string(), "warn"),
         status => (status.to_string(), "bad"),
     }
@@ -163,6 +164,9 @@ fn note(call: &Call) -> String {
     match (call.refused(), call.fault(), call.ignored()) {
         (Some(reason), None, _) => reason.to_owned(),
         (_, Some(fault), _) => format!("fault: {fault}"),
+        (None, None, _) if !call.failures().is_empty() => {
+            format!("failed: {}", call.failures().join("; "))
+        }
         (None, None, []) => String::new(),
         (None, None, ignored) => format!("ignored: {}", ignored.join(", ")),
     }

@@ -9,7 +9,7 @@ use smtp2go_types::one_line;
 
 use super::content::{self, Content};
 use super::page;
-use super::request::Fields;
+use super::request::{Fields, segment};
 use super::thumbnail;
 use crate::mail::Attachment;
 use crate::world::Shared;
@@ -66,6 +66,16 @@ pub(super) async fn html(
         (false, true) => MEASURED,
         _ => CLOSED,
     };
+    framed(html, policy)
+}
+
+/// Serves HTML without remote content for a frame, or to be measured.
+pub(super) fn closed(content: &Content<'_>, measured: bool) -> Response {
+    let policy = if measured { MEASURED } else { CLOSED };
+    framed(content::for_frame(content, false), policy)
+}
+
+fn framed(html: String, policy: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy),
@@ -157,14 +167,7 @@ fn disposition(name: &str) -> String {
             _ => '_',
         })
         .collect();
-    let mut encoded = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
+    let encoded = segment(&name);
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
 }
 

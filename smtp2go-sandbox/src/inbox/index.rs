@@ -139,15 +139,20 @@ impl MailEntry {
 }
 
 /// Cuts a text to the length in the list.
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+pub(super) fn cut(text: &str) -> String {
+    cut_to(text, SHOWN)
+}
+
+/// Cuts a text after a number of characters.
+pub(super) fn cut_to(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
 }
 
 /// Writes the recipients in `to` that fit into the list, and the number of the others.
-fn recipients(mail: &Mail) -> String {
+pub(super) fn recipients(mail: &Mail) -> String {
     let mut all = mail.to();
     if all.is_empty() {
         all = mail.recipients();

@@ -15,7 +15,7 @@ use super::checks::MailChecks;
 use super::content::{self, Content};
 use super::index::MailSearch;
 use super::page::{self, Section, Shell, newest, shorten, show};
-use super::request::{Fields, query};
+use super::request::{Fields, after, query};
 use super::thumbnail::{self, THUMBNAILS};
 use super::view::{self, EventView, Time};
 use crate::delivery;
@@ -286,18 +286,11 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
             current: current == Some(id),
         }
     });
-    let more = more.map(|place| {
-        let mut query = form_urlencoded::Serializer::new("/?".to_owned());
-        if !search.is_empty() {
-            query.append_pair("q", search);
-        }
-        query.append_pair("before", &place.to_string()).finish()
-    });
     List {
         rows: rows.collect(),
         search: search.to_owned(),
         later: before.is_some(),
-        more,
+        more: more.map(|place| page::older("/", search, place)),
         all: mails.total(),
     }
 }
@@ -308,7 +301,7 @@ impl MailView {
         let id = mail.email_id();
         let search = fields.get("q");
         let address = |part: &str, remote: bool| {
-            let mut query = form_urlencoded::Serializer::new(format!("/_inbox/mails/{id}?"));
+            let mut query = after(format!("/_inbox/mails/{id}?"));
             if !search.is_empty() {
                 query.append_pair("q", search);
             }

@@ -8,15 +8,20 @@
 mod calls;
 mod checks;
 mod content;
+mod digest;
 mod faults;
 mod frame;
 mod index;
+mod items;
 mod live;
 mod mails;
 mod messages;
 mod page;
+mod registered;
 mod request;
 mod reset;
+mod suppressions;
+mod templates;
 mod thumbnail;
 mod view;
 mod webhooks;
@@ -74,6 +79,16 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/{number}", get(webhooks::delivery))
         .route("/webhooks/{number}/again", post(webhooks::again))
+        .route("/registered", get(registered::list))
+        .route("/registered/{id}", get(registered::webhook))
+        .route("/templates", get(templates::list))
+        .route("/templates/{account}/{id}", get(templates::template))
+        .route("/templates/{account}/{id}/html", get(templates::html))
+        .route("/suppressions", get(suppressions::list))
+        .route(
+            "/suppressions/{account}/{number}",
+            get(suppressions::suppression),
+        )
         .route("/faults", get(faults::list).post(faults::add))
         .route("/faults/clear", post(faults::clear))
         .route("/faults/{id}/remove", post(faults::remove))

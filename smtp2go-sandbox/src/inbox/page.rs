@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::request::after;
 use super::view::size;
+use crate::account::Account;
 use crate::keep::Log;
 use crate::mail::Mail;
 use crate::sandbox::DEFAULT_KEY;
@@ -28,7 +30,10 @@ pub(super) enum Section {
     Mail,
     Sms,
     Calls,
+    Deliveries,
     Webhooks,
+    Templates,
+    Suppressions,
     Faults,
     None,
 }
@@ -62,7 +67,7 @@ impl Shell {
             count,
             current: of == section,
         };
-        let deliveries = world.outbox.deliveries.total();
+        let sum = |count: fn(&Account) -> usize| world.accounts().map(count).sum();
         let own_key = shared
             .settings
             .keys
@@ -79,10 +84,28 @@ impl Shell {
                     world.calls.total(),
                 ),
                 tab(
+                    Section::Deliveries,
+                    "Deliveries",
+                    "/_inbox/webhooks",
+                    world.outbox.deliveries.total(),
+                ),
+                tab(
                     Section::Webhooks,
                     "Webhooks",
-                    "/_inbox/webhooks",
-                    deliveries,
+                    "/_inbox/registered",
+                    sum(|account| account.webhook.webhooks.len()),
+                ),
+                tab(
+                    Section::Templates,
+                    "Templates",
+                    "/_inbox/templates",
+                    sum(|account| account.template.templates.len()),
+                ),
+                tab(
+                    Section::Suppressions,
+                    "Suppressions",
+                    "/_inbox/suppressions",
+                    sum(|account| account.suppression.entries.len()),
                 ),
                 tab(Section::Faults, "Faults", "/_inbox/faults", faults),
             ],
@@ -102,8 +125,12 @@ fn dropped(world: &World, section: Section) -> String {
         Section::Mail => (dropped.mails, "mail", "mails"),
         Section::Sms => (dropped.sms, "text message", "text messages"),
         Section::Calls => (dropped.calls, "call", "calls"),
-        Section::Webhooks => (dropped.webhook_deliveries, "delivery", "deliveries"),
-        Section::Faults | Section::None => (0, "", ""),
+        Section::Deliveries => (dropped.webhook_deliveries, "delivery", "deliveries"),
+        Section::Webhooks
+        | Section::Templates
+        | Section::Suppressions
+        | Section::Faults
+        | Section::None => (0, "", ""),
     };
     let budget = world.ledger.budget();
     let limits = format!("{} mails and {}", budget.mails, size(budget.bytes));
@@ -234,6 +261,25 @@ pub(super) fn shorten(text: &str) -> (&str, bool) {
     (text.get(..end).unwrap_or_default(), true)
 }
 
+/// Number of rows on a page of a list.
+pub(super) fn rows(before: Option<usize>) -> usize {
+    if before.is_some() { OLDER } else { ROWS }
+}
+
+/// Returns the address of the next page of a list.
+pub(super) fn older(list: &str, search: &str, place: usize) -> String {
+    more_at(list, search, "before", place)
+}
+
+/// Returns the address of a list with a search and a position.
+pub(super) fn more_at(list: &str, search: &str, name: &str, number: usize) -> String {
+    let mut query = after(format!("{list}?"));
+    if !search.is_empty() {
+        query.append_pair("q", search);
+    }
+    query.append_pair(name, &number.to_string()).finish()
+}
+
 /// Returns the places of the newest items before `before` for which `fits` returns true, newest
 /// first: up to [`ROWS`], or [`OLDER`] if `before` is given. Also returns the `before` of the next
 /// page, if there is one.
@@ -242,7 +288,7 @@ pub(super) fn newest<T>(
     before: Option<usize>,
     fits: impl Fn(usize) -> bool,
 ) -> (Vec<usize>, Option<usize>) {
-    let rows = if before.is_some() { OLDER } else { ROWS };
+    let rows = rows(before);
     let places = log.places(before).rev().filter(|place| fits(*place));
     let mut places: Vec<usize> = places.take(rows + 1).collect();
     if places.len() > rows {

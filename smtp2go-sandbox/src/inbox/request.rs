@@ -1,7 +1,7 @@
 //! Reads the query or form of an inbox request.
 
 use axum::body::Bytes;
-use form_urlencoded::parse;
+use form_urlencoded::{Serializer, parse};
 
 /// The fields of a query or a form. If a name occurs several times, the first value applies.
 pub(super) struct Fields(Vec<(String, String)>);
@@ -36,7 +36,24 @@ pub(super) fn query(name: &str, value: &str) -> String {
     if value.is_empty() {
         return String::new();
     }
-    let mut query = form_urlencoded::Serializer::new("?".to_owned());
-    query.append_pair(name, value);
-    query.finish()
+    after("?".to_owned()).append_pair(name, value).finish()
+}
+
+/// Appends a query to an address that ends with `?`.
+pub(super) fn after(address: String) -> Serializer<'static, String> {
+    let start = address.len();
+    Serializer::for_suffix(address, start)
+}
+
+/// Encodes a text as a segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }

@@ -35,13 +35,13 @@ pub(crate) struct Suppressions {
 /// A suppressed address or domain, and the reason.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Suppression {
-    email_address: String,
+    pub(crate) email_address: String,
     /// The API's value: manual, spam, unsubscribe, bounce or compliance.
     pub(crate) reason: String,
-    complaint: String,
-    block_description: String,
-    subject: Option<String>,
-    time: SystemTime,
+    pub(crate) complaint: String,
+    pub(crate) block_description: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) time: SystemTime,
 }
 
 /// Returns the key to look up an address or a domain: lower case, without a leading `@`.

@@ -25,15 +25,15 @@ pub(crate) struct Templates {
 
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Template {
-    name: String,
-    subject: String,
-    html_body: String,
-    text_body: String,
+    pub(crate) name: String,
+    pub(crate) subject: String,
+    pub(crate) html_body: String,
+    pub(crate) text_body: String,
     #[serde(skip)]
     parts: Parts,
-    variables: Map<String, Value>,
-    tags: Vec<String>,
-    updated: Option<SystemTime>,
+    pub(crate) variables: Map<String, Value>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) updated: Option<SystemTime>,
 }
 
 /// The compiled subject and bodies of a template. Missing ones are `None`.

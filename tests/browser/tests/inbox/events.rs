@@ -52,7 +52,7 @@ fn each_button_posts_an_event_that_the_page_shows() {
             .until("return document.querySelector('.error[role=alert]') !== null")
             .await;
 
-        browser.click("#tab-Webhooks").await;
+        browser.click("#tab-Deliveries").await;
         browser
             .until("return document.querySelectorAll('#rows > li').length > 6")
             .await;
