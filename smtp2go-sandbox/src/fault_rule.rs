@@ -200,7 +200,7 @@ impl Draft {
             }
             "delay" => {
                 const WHAT: &str = "a time such as 250ms, 2s or 1m";
-                let time = duration(part.value(WHAT)?).ok_or_else(|| part.wrong(WHAT))?;
+                let time = duration(part.value(WHAT)?, UNITS).ok_or_else(|| part.wrong(WHAT))?;
                 self.manner(part, Manner::Late(time))
             }
             "failed" => {
@@ -398,16 +398,14 @@ fn once<T>(part: &RulePart<'_>, place: &mut Option<T>, value: T) -> Result<(), S
     }
 }
 
+/// The units of a time in a rule, in seconds.
+const UNITS: &[(&str, f64)] = &[("ms", 0.001), ("s", 1.0), ("m", 60.0)];
+
 /// Reads a number with a unit, such as `250ms`.
-fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str, units: &[(&str, f64)]) -> Option<Duration> {
     let unit = text.find(|character: char| character.is_ascii_alphabetic())?;
     let (number, unit) = text.split_at(unit);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" => 1.0,
-        "m" => 60.0,
-        _ => return None,
-    };
+    let (_, seconds) = units.iter().find(|(name, _)| *name == unit)?;
     let number: f64 = number.parse().ok()?;
     Duration::try_from_secs_f64(number * seconds).ok()
 }

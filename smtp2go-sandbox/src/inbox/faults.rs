@@ -1,4 +1,4 @@
-//! The page that lists, adds and removes faults.
+//! The page that lists, adds and removes faults, and sets the clock.
 
 use std::sync::Arc;
 
@@ -8,8 +8,11 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::index::cut;
 use super::page::{self, Section, Shell, show};
 use super::request::Fields;
+use super::view::Time;
+use crate::fault_rule::duration;
 use crate::faults::{Fault, Faults};
 use crate::world::Shared;
 
@@ -45,14 +48,33 @@ const TIMES: &[(&str, &str)] = &[
     ("chance=0.5", "50% of calls, at random"),
 ];
 
+/// The units of a duration by which the clock is advanced, in seconds.
+const UNITS: &[(&str, f64)] = &[
+    ("ms", 0.001),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3_600.0),
+    ("d", 86_400.0),
+];
+
 #[derive(Template)]
 #[template(path = "faults.html")]
 struct FaultPage {
     shell: Shell,
     faults: Vec<FaultView>,
     operations: Vec<String>,
+    now: Time,
+    frozen: bool,
+    given: Given,
+}
+
+/// What a refused form had, and why it was refused.
+#[derive(Default)]
+struct Given {
     rule: String,
-    error: String,
+    rule_error: String,
+    by: String,
+    clock_error: String,
 }
 
 struct FaultView {
@@ -63,15 +85,18 @@ struct FaultView {
 }
 
 pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
-    page_of(&shared, StatusCode::OK, String::new(), String::new())
+    page_of(&shared, StatusCode::OK, Given::default())
 }
 
-fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String) -> Response {
+fn page_of(shared: &Arc<Shared>, status: StatusCode, given: Given) -> Response {
     let faults = Faults::new(Arc::clone(shared)).list();
     let mut operations: Vec<String> = shared.api.ids().map(str::to_owned).collect();
     operations.sort();
+    let world = shared.world();
     let page = FaultPage {
-        shell: Shell::new(shared, &shared.world(), Section::Faults),
+        shell: Shell::new(shared, &world, Section::Faults),
+        now: Time::new(world.now()),
+        frozen: world.clock.is_frozen(),
         faults: faults
             .iter()
             .map(|active| FaultView {
@@ -82,9 +107,9 @@ fn page_of(shared: &Arc<Shared>, status: StatusCode, rule: String, error: String
             })
             .collect(),
         operations,
-        rule,
-        error,
+        given,
     };
+    drop(world);
     show(status, &page)
 }
 
@@ -110,7 +135,56 @@ pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Respo
             shared.world().changed();
             page::see(HERE)
         }
-        Err(error) => page_of(&shared, StatusCode::UNPROCESSABLE_ENTITY, rule, error),
+        Err(rule_error) => {
+            let given = Given {
+                rule,
+                rule_error,
+                ..Given::default()
+            };
+            page_of(&shared, StatusCode::UNPROCESSABLE_ENTITY, given)
+        }
+    }
+}
+
+/// Advances, freezes or resumes the clock.
+pub(super) async fn set_clock(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let form = Fields::of_form(&body);
+    let by = form.get("by");
+    let done = match (form.get("do"), duration(by, UNITS)) {
+        ("advance", Some(by)) => {
+            shared.world().advance(by);
+            Ok(())
+        }
+        ("advance", None) => Err(format!(
+            "by: expected a duration such as 90s, 5m, 2h or 3d, not {:?}",
+            cut(by)
+        )),
+        ("freeze", _) => {
+            shared.world().freeze();
+            Ok(())
+        }
+        ("resume", _) => {
+            shared.world().resume();
+            Ok(())
+        }
+        (other, _) => Err(format!(
+            "do: unknown value {:?}: use advance, freeze or resume",
+            cut(other)
+        )),
+    };
+    match done {
+        Ok(()) => {
+            shared.world().changed();
+            page::see(HERE)
+        }
+        Err(clock_error) => {
+            let given = Given {
+                by: by.to_owned(),
+                clock_error,
+                ..Given::default()
+            };
+            page_of(&shared, StatusCode::UNPROCESSABLE_ENTITY, given)
+        }
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
             "/suppressions/{account}/{number}",
             get(suppressions::suppression),
         )
+        .route("/clock", post(faults::set_clock))
         .route("/faults", get(faults::list).post(faults::add))
         .route("/faults/clear", post(faults::clear))
         .route("/faults/{id}/remove", post(faults::remove))

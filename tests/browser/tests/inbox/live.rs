@@ -1,10 +1,12 @@
 //! The inbox while an application sends.
 
+use std::time::Duration;
+
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use smtp2go_sdk::Attachment;
 
-use crate::support::{Browser, Look, email, run, sandbox};
+use crate::support::{Browser, Look, email, eventually, run, sandbox};
 
 #[test]
 fn new_mail_appears_without_a_reload() {
@@ -132,6 +134,9 @@ fn phone_shows_either_list_or_mail() {
             "_inbox/calls",
             "_inbox/faults",
             "_inbox/webhooks",
+            "_inbox/registered",
+            "_inbox/templates",
+            "_inbox/suppressions",
             "_inbox/sms",
             "_inbox/reset",
         ] {
@@ -198,6 +203,45 @@ fn faults_page_sets_faults_and_reset_page_resets() {
             .until("return document.body.innerText.includes('No mail yet')")
             .await;
         assert!(sandbox.mails().is_empty());
+        browser.close().await;
+    });
+}
+
+#[test]
+fn clock_is_set_from_the_page() {
+    run(async {
+        let (sandbox, _client) = sandbox().await;
+        let browser = Browser::open().await;
+        let page = format!("{}_inbox/faults", sandbox.inbox_url());
+        browser.goto(&page).await;
+        let before = sandbox.now();
+        let field = browser.window.find(Locator::Css("#by")).await.unwrap();
+        field.send_keys("3d").await.unwrap();
+        browser.click("button[value=advance]").await;
+        let days = Duration::from_secs(3 * 86_400);
+        eventually(|| (sandbox.now() >= before + days).then_some(()))
+            .await
+            .expect("the clock advances");
+        browser
+            .until("return document.querySelector('#by')?.value === ''")
+            .await;
+
+        browser.click("button[value=freeze]").await;
+        browser
+            .until("return document.querySelector('#clock').innerText.includes('stands still')")
+            .await;
+        let frozen = sandbox.now();
+        let field = browser.window.find(Locator::Css("#by")).await.unwrap();
+        field.send_keys("soon").await.unwrap();
+        field.send_keys(&Key::Enter.to_string()).await.unwrap();
+        browser
+            .until("return document.querySelector('#clock-error')?.innerText.startsWith('by: expected a duration such as 90s')")
+            .await;
+        assert_eq!(sandbox.now(), frozen);
+        browser.click("button[value=resume]").await;
+        browser
+            .until("return document.querySelector('#clock').innerText.includes('runs')")
+            .await;
         browser.close().await;
     });
 }
