@@ -169,7 +169,10 @@ function state(name, text) {
 function listen() {
   const events = new EventSource("/_inbox/live");
   events.onopen = () => state("live", "Live");
-  events.addEventListener("change", refresh);
+  events.addEventListener("change", () => {
+    refresh();
+    lookForMail();
+  });
   events.onerror = () => {
     state("lost", "Not connected");
     // Reconnect if the browser gave up.
@@ -279,14 +282,132 @@ document.addEventListener("input", (event) => {
   }, 200);
 });
 
-// Arrow keys move through a list.
-document.addEventListener("keydown", (event) => {
-  const row = event.target.closest?.("#rows > li");
-  if (!row || (event.key !== "ArrowDown" && event.key !== "ArrowUp")) return;
-  const next = event.key === "ArrowDown" ? row.nextElementSibling : row.previousElementSibling;
+// Settings of this browser. Without storage they last as long as the page.
+const settings = new Map();
+function setting(name) {
+  try {
+    return localStorage.getItem(name) ?? settings.get(name);
+  } catch {
+    return settings.get(name);
+  }
+}
+function set(name, value) {
+  settings.set(name, value);
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // Storage is off.
+  }
+}
+
+// The keys, which the dialog `keys` lists.
+const rowLinks = () => [...document.querySelectorAll("#rows > li > a")];
+const isTyping = (element) =>
+  element.closest?.("input:not([type=checkbox]), select, textarea, [contenteditable]") !== null;
+
+// Moves the focus through the list, from the focused row or the open one. If only the open item is
+// shown, opens its neighbour.
+function move(step) {
+  const links = rowLinks();
+  const focused = links.indexOf(document.activeElement);
+  const open = links.findIndex((link) => link.hasAttribute("aria-current"));
+  const from = focused >= 0 ? focused : open;
+  const next = links[from < 0 ? 0 : from + step];
   if (!next) return;
+  if (next.checkVisibility?.() === false) {
+    go(next.href);
+    return;
+  }
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+}
+
+const keys = {
+  j: () => move(1),
+  k: () => move(-1),
+  "/": () => byId("search")?.focus(),
+  "?": () => byId("keys").showModal(),
+  Escape: () => {
+    const back = document.querySelector("#detail a[data-close]");
+    if (!back) return;
+    const open = document.querySelector("#rows a[aria-current]")?.id;
+    go(back.href, undefined, { focus: false }).then(() => (byId(open ?? "") ?? byId("main")).focus());
+  },
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (setting("keys") === "off" || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  let key = event.key;
+  if (key === "ArrowDown" || key === "ArrowUp") {
+    // Elsewhere these keys scroll.
+    if (event.target !== document.body && !event.target.closest("#list, #main:focus")) return;
+    key = key === "ArrowDown" ? "j" : "k";
+  }
+  if (!Object.hasOwn(keys, key)) return;
   event.preventDefault();
-  next.querySelector("a").focus();
+  keys[key]();
+});
+
+byId("keys-open").hidden = false;
+byId("keys-open").addEventListener("click", () => byId("keys").showModal());
+byId("keys-on").checked = setting("keys") !== "off";
+byId("keys-on").addEventListener("change", (event) => set("keys", event.target.checked ? "on" : "off"));
+
+// Notifications of new mail. The browser is asked only when the user clicks on the button.
+const canNotify = "Notification" in window && isSecureContext && Notification.permission !== "denied";
+const notifies = () => canNotify && setting("notify") === "on" && Notification.permission === "granted";
+// Number of mails that the user knows.
+let known;
+let asking = false;
+let news = false;
+
+function notify(title, body, href, tag) {
+  const notice = new Notification(title, { body, tag, icon: "/_inbox/icon.svg" });
+  notice.addEventListener("click", () => {
+    window.focus();
+    notice.close();
+    if (document.querySelector("main.panes")) go(href);
+    else location.assign(href);
+  });
+}
+
+// Asks for the mails that are new, one request at a time.
+async function lookForMail() {
+  news = true;
+  if (asking || !notifies()) return;
+  asking = true;
+  try {
+    while (news) {
+      news = false;
+      const response = await fetch(`/_inbox/news${known === undefined ? "" : `?after=${known}`}`);
+      if (!response.ok) break;
+      const { total, mails, more } = await response.json();
+      known = total;
+      for (const { from, subject, to, href } of mails) {
+        notify(`${from}: ${subject || "(no subject)"}`, `to ${to}`, href, href);
+      }
+      if (more > 0) notify(`${more} more new mails`, "", "/", "more");
+    }
+  } catch {
+    // The sandbox does not respond, or this browser notifies only from service workers.
+  } finally {
+    asking = false;
+  }
+}
+
+function showNotify() {
+  const button = byId("notify");
+  button.hidden = !canNotify || Notification.permission === "denied";
+  button.setAttribute("aria-pressed", String(notifies()));
+}
+
+byId("notify").addEventListener("click", async () => {
+  if (notifies()) set("notify", "off");
+  else if ((await Notification.requestPermission()) === "granted") set("notify", "on");
+  known = undefined;
+  showNotify();
+  lookForMail();
 });
 
 // Loads older rows when the end of the list becomes visible.
@@ -330,4 +451,5 @@ localTimes(document);
 keepWidth();
 watchMore();
 fit();
+showNotify();
 listen();

@@ -16,6 +16,7 @@ mod items;
 mod live;
 mod mails;
 mod messages;
+mod news;
 mod page;
 mod registered;
 mod request;
@@ -79,6 +80,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
         .route("/webhooks", get(webhooks::list))
         .route("/webhooks/{number}", get(webhooks::delivery))
         .route("/webhooks/{number}/again", post(webhooks::again))
+        .route("/news", get(news::news))
         .route("/registered", get(registered::list))
         .route("/registered/{id}", get(registered::webhook))
         .route("/templates", get(templates::list))

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use smtp2go_sdk::Attachment;
+use smtp2go_sdk::types::TemplateAddRequest;
 
 use crate::support::{Browser, Look, Receiver, email, folder, run, sandbox};
 
@@ -25,7 +26,9 @@ fn every_page_passes_axe() {
         let inbox = sandbox.inbox_url();
         let at = |path: &str| format!("{inbox}{path}");
         let mut pages = vec![inbox.clone(), at("_inbox/calls"), at("_inbox/sms")];
-        pages.push(at("_inbox/webhooks"));
+        for page in ["webhooks", "registered", "templates", "suppressions"] {
+            pages.push(at(&format!("_inbox/{page}")));
+        }
         check(&browser, &axe, &pages).await;
 
         let receiver = Receiver::open().await;
@@ -46,7 +49,14 @@ fn every_page_passes_axe() {
             .faults()
             .add(smtp2go_sandbox::Fault::status(400).nth(1));
         let _ = client.send(email("Refused")).await;
+        let template =
+            TemplateAddRequest::new("Welcome", "welcome", "<p>Hi {{ name }}</p>", "Hi", "Hi");
+        client.template().add(template).await.unwrap();
         receiver.wait_for("delivered", "jane@example.net").await;
+        receiver.wait_for("bounce", "bounce@example.net").await;
+        browser.goto(&at("_inbox/registered")).await;
+        let hook = "return document.querySelector('#rows a').getAttribute('href').slice(1)";
+        let hook = browser.run(hook).await.as_str().unwrap().to_owned();
         let mail = format!("_inbox/mails/{id}");
         let pages = [
             String::new(),
@@ -60,6 +70,10 @@ fn every_page_passes_axe() {
             "_inbox/calls/0".to_owned(),
             "_inbox/calls/3".to_owned(),
             "_inbox/webhooks/0".to_owned(),
+            "_inbox/webhooks?q=nothing-like-it".to_owned(),
+            hook,
+            "_inbox/templates/0/welcome".to_owned(),
+            "_inbox/suppressions/0/0".to_owned(),
             "_inbox/faults".to_owned(),
             "_inbox/reset".to_owned(),
         ];
@@ -74,21 +88,31 @@ async fn check(browser: &Browser, axe: &str, pages: &[String]) {
         for look in Look::ALL {
             browser.look(look).await;
             browser.goto(page).await;
-            browser.run(axe).await;
-            // The frame shows a foreign mail, which is not checked.
-            let script = "const done = arguments[arguments.length - 1]; \
-                 axe.run({ exclude: ['iframe'] }, { iframes: false }) \
-                    .then(result => done(result.violations.map(one => \
-                        ({ rule: one.id, help: one.help, at: one.nodes.map(node => node.html) }))), \
-                        error => done([{ rule: String(error) }]))";
-            let found = browser
-                .window
-                .execute_async(script, Vec::new())
-                .await
-                .unwrap();
-            assert_eq!(found, json!([]), "{page}, {}: {found:#}", look.name());
-            let passed = browser.run("return typeof axe").await;
-            assert_ne!(passed, Value::from("undefined"));
+            violations(browser, axe, &format!("{page}, {}", look.name())).await;
         }
     }
+    browser.press("?").await;
+    for look in Look::ALL {
+        browser.look(look).await;
+        violations(browser, axe, &format!("the keys, {}", look.name())).await;
+    }
+}
+
+/// Asserts that axe finds nothing on the open page.
+async fn violations(browser: &Browser, axe: &str, what: &str) {
+    browser.run(axe).await;
+    // The frame shows a foreign mail, which is not checked.
+    let script = "const done = arguments[arguments.length - 1]; \
+         axe.run({ exclude: ['iframe'] }, { iframes: false }) \
+            .then(result => done(result.violations.map(one => \
+                ({ rule: one.id, help: one.help, at: one.nodes.map(node => node.html) }))), \
+                error => done([{ rule: String(error) }]))";
+    let found = browser
+        .window
+        .execute_async(script, Vec::new())
+        .await
+        .unwrap();
+    assert_eq!(found, json!([]), "{what}: {found:#}");
+    let passed = browser.run("return typeof axe").await;
+    assert_ne!(passed, Value::from("undefined"));
 }

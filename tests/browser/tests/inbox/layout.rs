@@ -132,6 +132,9 @@ fn no_button_or_tab_is_broken_into_two_lines_on_a_phone() {
             "_inbox/calls/0",
             "_inbox/sms",
             "_inbox/webhooks/0",
+            "_inbox/registered",
+            "_inbox/templates",
+            "_inbox/suppressions",
             "_inbox/faults",
             "_inbox/reset",
         ] {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use smtp2go_sdk::types::SmsSendRequest;
+use smtp2go_sdk::types::{SmsSendRequest, TemplateAddRequest};
 use smtp2go_sdk::{Attachment, Email};
 
 use crate::support::{Browser, Look, Receiver, folder, run, sandbox};
@@ -74,6 +74,26 @@ fn screenshots_of_the_inbox_are_written() {
         sandbox
             .faults()
             .add(smtp2go_sandbox::Fault::status(503).on("email_send").nth(9));
+        let template = TemplateAddRequest::new(
+            "Receipt",
+            "receipt",
+            "Your receipt, {{ name }}",
+            "<h1>Thank you, {{ name }}</h1><p>You paid {{ amount }}.</p>",
+            "You paid {{ amount }}.",
+        )
+        .template_variables(
+            json!({ "name": "Jane", "amount": "42 EUR" })
+                .as_object()
+                .unwrap()
+                .clone(),
+        )
+        .tags(["billing"]);
+        client.template().add(template).await.unwrap();
+        browser.goto(&format!("{inbox}_inbox/registered")).await;
+        let registered = browser
+            .run("return document.querySelector('#rows a').href")
+            .await;
+        let registered = registered.as_str().unwrap().to_owned();
         for (name, address) in [
             ("mail", mail.clone()),
             ("headers", format!("{mail}?part=headers")),
@@ -83,6 +103,11 @@ fn screenshots_of_the_inbox_are_written() {
             ("call", format!("{inbox}_inbox/calls/6")),
             ("sms", format!("{inbox}_inbox/sms")),
             ("webhook", format!("{inbox}_inbox/webhooks/1")),
+            ("calls", format!("{inbox}_inbox/calls")),
+            ("webhooks", format!("{inbox}_inbox/webhooks")),
+            ("registered", registered),
+            ("template", format!("{inbox}_inbox/templates/0/receipt")),
+            ("suppression", format!("{inbox}_inbox/suppressions/0/0")),
             ("faults", format!("{inbox}_inbox/faults")),
             ("missing", format!("{inbox}_inbox/mails/none")),
             ("reset", format!("{inbox}_inbox/reset")),
@@ -101,6 +126,12 @@ fn screenshots_of_the_inbox_are_written() {
                     std::fs::write(folder().join("../../smtp2go-sandbox/screenshot.png"), bytes)
                         .unwrap();
                 }
+                if !look.phone {
+                    browser.size(800, 800).await;
+                    browser.goto(&address).await;
+                    let scheme = if look.dark { "dark" } else { "light" };
+                    picture(&format!("{name}-tablet-{scheme}")).await;
+                }
             }
         }
         browser
@@ -110,10 +141,7 @@ fn screenshots_of_the_inbox_are_written() {
             })
             .await;
         browser.goto(&mail).await;
-        let size = json!({ "width": 390, "height": 1900, "deviceScaleFactor": 1, "mobile": true });
-        browser
-            .command("Emulation.setDeviceMetricsOverride", size)
-            .await;
+        browser.size(390, 1900).await;
         picture("mail-phone-whole").await;
         browser.close().await;
     });
