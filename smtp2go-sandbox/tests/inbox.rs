@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 use smtp2go_sandbox::Sandbox;
 use support::{Reply, send};
 
@@ -74,6 +76,9 @@ fn pages_escape_content_and_have_a_security_policy() {
         "/_inbox/calls/0",
         "/_inbox/sms",
         "/_inbox/webhooks",
+        "/_inbox/registered",
+        "/_inbox/templates",
+        "/_inbox/suppressions",
         "/_inbox/faults",
         "/_inbox/reset",
     ] {
@@ -100,6 +105,11 @@ fn pages_escape_content_and_have_a_security_policy() {
         "/_inbox/calls/9",
         "/_inbox/sms/x",
         "/_inbox/webhooks/0",
+        "/_inbox/registered/1",
+        "/_inbox/templates/0/none",
+        "/_inbox/templates/9/none",
+        "/_inbox/suppressions/0/0",
+        "/_inbox/suppressions/9/0",
         "/_inbox/x",
     ] {
         let page = get(&sandbox, path);
@@ -351,6 +361,8 @@ fn form_without_the_token_is_refused_and_changes_nothing() {
     sandbox
         .faults()
         .add(smtp2go_sandbox::Fault::status(503).nth(99));
+    sandbox.freeze();
+    let begun = sandbox.now();
     let events = format!("{mail}/events");
     for (path, form) in [
         ("/_inbox/reset", ""),
@@ -358,6 +370,7 @@ fn form_without_the_token_is_refused_and_changes_nothing() {
         ("/_inbox/faults/clear", ""),
         ("/_inbox/faults/1/remove", ""),
         ("/_inbox/webhooks/0/again", ""),
+        ("/_inbox/clock", "do=advance&by=90d"),
         (&events, "recipient=b%40example.net&event=spam"),
     ] {
         for token in ["", "&token=", &format!("&token={others}")] {
@@ -370,6 +383,7 @@ fn form_without_the_token_is_refused_and_changes_nothing() {
         (sandbox.mails().len(), sandbox.faults().list().len()),
         (1, 1)
     );
+    assert_eq!(sandbox.now(), begun);
     let mut events = sandbox.events().into_iter();
     assert!(events.all(|event| event.kind().webhook_name() != "spam"));
 }
@@ -407,7 +421,7 @@ fn every_post_form_has_the_token() {
             }
         }
     }
-    assert_eq!(forms, 8);
+    assert_eq!(forms, 10);
 }
 
 #[test]
@@ -451,6 +465,32 @@ fn forms_work_without_the_script() {
     assert_eq!(post(&sandbox, "/_inbox/faults/1/remove", "").status, 303);
     assert!(sandbox.faults().list().is_empty());
 
+    let before = sandbox.now();
+    let advanced = post(&sandbox, "/_inbox/clock", "do=advance&by=2d");
+    assert_eq!(advanced.status, 303);
+    assert!(sandbox.now() >= before + Duration::from_secs(2 * 86_400));
+    assert_eq!(post(&sandbox, "/_inbox/clock", "do=freeze&by=").status, 303);
+    let frozen = sandbox.now();
+    for (form, error) in [
+        (
+            "do=advance&by=",
+            "by: expected a duration such as 90s, 5m, 2h or 3d, not &#34;&#34;",
+        ),
+        ("do=advance&by=90", "not &#34;90&#34;"),
+        ("do=advance&by=-1s", "not &#34;-1s&#34;"),
+        ("do=advance&by=1e999s", "not &#34;1e999s&#34;"),
+        (
+            "do=stop",
+            "do: unknown value &#34;stop&#34;: use advance, freeze or resume",
+        ),
+    ] {
+        let refused = post(&sandbox, "/_inbox/clock", form);
+        assert_eq!(refused.status, 422, "{form}");
+        assert!(refused.body.contains(error), "{form}: {}", refused.body);
+    }
+    assert_eq!(sandbox.now(), frozen);
+    assert_eq!(post(&sandbox, "/_inbox/clock", "do=resume").status, 303);
+
     assert_eq!(post(&sandbox, "/_inbox/reset", "").status, 303);
     assert!(sandbox.mails().is_empty());
     assert!(get(&sandbox, "/").body.contains("No mail yet"));
@@ -463,6 +503,7 @@ fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
         ("/_inbox/reset", ""),
         ("/_inbox/faults", "effect=reset"),
         ("/_inbox/faults/clear", ""),
+        ("/_inbox/clock", "do=freeze"),
         (
             &format!("{mail}/events"),
             "recipient=b%40example.net&event=spam",
@@ -589,4 +630,209 @@ async fn open_page_does_not_keep_a_dropped_sandbox_alive() {
         while stream.read_buf(&mut text).await.is_ok_and(|read| read > 0) {}
     });
     assert!(ended.await.is_ok());
+}
+
+#[test]
+fn copy_of_the_pages_origin_needs_the_token_and_runs_nothing() {
+    let (sandbox, mail) = with_mail();
+    let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
+                           "html_body": "<script>x</script>{{ name }}", "text_body": "Hi",
+                           "template_variables": { "name": "Jane" } });
+    assert_eq!(call(&sandbox, "/v3/template/add", &template).status, 200);
+    let own = token(&sandbox);
+    for (page, frame) in [
+        (mail.clone(), format!("{mail}/html")),
+        (
+            "/_inbox/templates/0/welcome".to_owned(),
+            "/_inbox/templates/0/welcome/html".to_owned(),
+        ),
+    ] {
+        let measured = format!("data-measured=\"{frame}?measured=1&");
+        assert!(get(&sandbox, &page).body.contains(&measured), "{page}");
+        let copy = get(&sandbox, &format!("{frame}?measured=1&token={own}"));
+        assert_eq!(copy.status, 200);
+        let policy = "content-security-policy: sandbox allow-same-origin; default-src 'none'; \
+                      img-src data:; style-src 'unsafe-inline'; font-src data:; \
+                      form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+        assert!(copy.head.contains(policy), "{}", copy.head);
+        for query in ["", "?measured=1", "?measured=1&token=x"] {
+            let other = get(&sandbox, &format!("{frame}{query}"));
+            assert!(!other.head.contains("allow-same-origin"), "{}", other.head);
+        }
+    }
+    // Both at once would let remote content run with the page's origin.
+    let both = get(
+        &sandbox,
+        &format!("{mail}/html?remote=1&measured=1&token={own}"),
+    );
+    assert!(!both.head.contains("allow-same-origin"), "{}", both.head);
+}
+
+#[test]
+fn pages_of_the_state_escape_content_and_hide_secrets() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    for (path, request) in [
+        (
+            "/v3/template/add",
+            json!({ "id": "a/b ?é", "template_name": "<b>Name</b>", "subject": "<b>{{ x }}</b>",
+                    "html_body": "<b>{{ x }}</b>", "text_body": "<b>", "tags": ["<b>"],
+                    "template_variables": { "x": "<script>" } }),
+        ),
+        (
+            "/v3/template/add",
+            json!({ "id": "broken", "template_name": "Broken", "subject": "{{> none}}",
+                    "html_body": "x", "text_body": "x" }),
+        ),
+        (
+            "/v3/webhook/add",
+            json!({ "url": "https://user:secret@example.com/hook", "events": ["open"],
+                    "auth_header_type": "bearer", "auth_header_value": "secret" }),
+        ),
+        (
+            "/v3/suppression/add",
+            json!({ "email_address": "a@example.com", "block_description": "<b>why</b>" }),
+        ),
+    ] {
+        let reply = call(&sandbox, path, &request);
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+    }
+    for (path, says) in [
+        ("/_inbox/templates", "broken"),
+        ("/_inbox/templates/0/a%2Fb%20%3F%C3%A9", "Rendered HTML"),
+        ("/_inbox/templates/0/broken", "Not rendered: "),
+        ("/_inbox/registered", "https://example.com/hook"),
+        ("/_inbox/registered/1", "bearer"),
+        ("/_inbox/suppressions", "a@example.com"),
+        ("/_inbox/suppressions/0/0", "manual"),
+        ("/_inbox/calls", "webhook_add"),
+    ] {
+        let page = get(&sandbox, path);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.body.contains(says), "{path}: {}", page.body);
+        // Brands are bold in the page's head.
+        let content = page.body.split("</header>").nth(1).unwrap_or_default();
+        for hidden in ["<b>Name", "<b>why", "<b>{{", "<script>", "secret"] {
+            assert!(!content.contains(hidden), "{path} has {hidden}: {content}");
+        }
+    }
+    let frame = get(&sandbox, "/_inbox/templates/0/a%2Fb%20%3F%C3%A9/html");
+    assert!(
+        frame.body.ends_with("<b>&lt;script&gt;</b>"),
+        "{}",
+        frame.body
+    );
+}
+
+#[test]
+fn lists_of_the_state_are_paged_and_searched() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    for number in 0..650 {
+        let entry = json!({ "email_address": format!("kim{number}@example.com") });
+        assert_eq!(call(&sandbox, "/v3/suppression/add", &entry).status, 200);
+    }
+    let rows = |path: &str| {
+        let page = get(&sandbox, path).body;
+        page.matches("<li id=\"row-").count()
+    };
+    assert_eq!(rows("/_inbox/suppressions"), 100);
+    let page = get(&sandbox, "/_inbox/suppressions").body;
+    assert!(page.contains("/_inbox/suppressions?skip=100"), "{page}");
+    assert_eq!(rows("/_inbox/suppressions?skip=100"), 500);
+    assert_eq!(rows("/_inbox/suppressions?skip=600"), 50);
+    assert_eq!(rows("/_inbox/suppressions?q=KIM64"), 11);
+    assert_eq!(rows("/_inbox/suppressions?q=kim+nobody"), 0);
+    // The newest is the first.
+    let first = page.find("kim649@").unwrap();
+    assert!(first < page.find("kim648@").unwrap());
+}
+
+#[test]
+fn news_are_the_mails_after_a_number() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let news = |query: &str| -> Value {
+        let reply = get(&sandbox, &format!("/_inbox/news{query}"));
+        assert_eq!(reply.status, 200);
+        serde_json::from_str(&reply.body).unwrap()
+    };
+    assert_eq!(news(""), json!({ "total": 0, "mails": [], "more": 0 }));
+    for number in 0..5 {
+        let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"],
+                           "subject": format!("Mail {number}"), "text_body": "x" });
+        assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    }
+    assert_eq!(news("?after=5")["mails"], json!([]));
+    assert_eq!(news("")["total"], 5);
+    let last = news("?after=4");
+    let href = format!("/_inbox/mails/{}", sandbox.mails()[4].email_id());
+    let expected = json!([{ "href": href, "subject": "Mail 4", "from": "a@example.com",
+                            "to": "b@example.net" }]);
+    assert_eq!((&last["mails"], &last["more"]), (&expected, &json!(0)));
+    // After a reset, numbers start again.
+    for after in ["?after=0", "?after=99"] {
+        let all = news(after);
+        assert_eq!(all["more"], 2, "{all}");
+        let subjects: Vec<_> = (0..3)
+            .map(|place| &all["mails"][place]["subject"])
+            .collect();
+        assert_eq!(subjects, ["Mail 2", "Mail 3", "Mail 4"]);
+    }
+}
+
+#[test]
+fn delivery_posted_again_from_a_mail_leads_back_to_the_mail() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let hook = json!({ "url": "https://example.com/hook", "events": ["processed"] });
+    assert_eq!(call(&sandbox, "/v3/webhook/add", &hook).status, 200);
+    let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "text_body": "x" });
+    assert_eq!(call(&sandbox, "/v3/email/send", &mail).status, 200);
+    let id = sandbox.mails()[0].email_id().to_owned();
+    for (form, query, target) in [
+        (
+            format!("mail={id}"),
+            "?q=x&part=text",
+            format!("/_inbox/mails/{id}?q=x&part=text"),
+        ),
+        (String::new(), "?q=x", "/_inbox/webhooks/0?q=x".to_owned()),
+        (
+            "mail=//example.com".to_owned(),
+            "",
+            "/_inbox/webhooks/0".to_owned(),
+        ),
+    ] {
+        let path = format!("/_inbox/webhooks/0/again{query}");
+        let done = post(&sandbox, &path, &form);
+        assert_eq!(done.status, 303, "{}", done.body);
+        let location = format!("location: {}\r\n", target.to_lowercase());
+        assert!(done.head.contains(&location), "{}", done.head);
+    }
+    assert_eq!(sandbox.webhook_deliveries()[0].attempts().len(), 4);
+}
+
+#[test]
+fn search_of_deliveries_looks_through_all_of_them() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let hook = json!({ "url": "https://example.com/hook", "events": ["processed"] });
+    assert_eq!(call(&sandbox, "/v3/webhook/add", &hook).status, 200);
+    let mails: Vec<_> = (0..1_250)
+        .map(|number| {
+            json!({ "sender": "a@example.com", "to": [format!("b{number}@example.net")],
+                    "subject": "x", "text_body": "x" })
+        })
+        .collect();
+    for mails in mails.chunks(100) {
+        let batch = json!({ "emails": mails });
+        let reply = call(&sandbox, "/v3/email/batch", &batch);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    }
+    let rows = |query: &str| {
+        let page = get(&sandbox, &format!("/_inbox/webhooks{query}")).body;
+        page.matches("<li id=\"row-").count()
+    };
+    assert_eq!(rows(""), 100);
+    assert_eq!(rows("?before=1150"), 500);
+    assert_eq!(rows("?before=150"), 150);
+    assert_eq!(rows("?q=b7%40EXAMPLE.net"), 1);
+    assert_eq!(rows("?q=given+up+TLS+processed+example.com%2Fhook"), 100);
+    assert_eq!(rows("?q=TLS&before=1000"), 500);
+    assert_eq!(rows("?q=accepted"), 0);
 }

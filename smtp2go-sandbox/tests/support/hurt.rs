@@ -1414,6 +1414,61 @@ pub(crate) const ROWS: &[Row] = &[
             requests
         },
     },
+    Row {
+        name: "the inbox: long templates, webhooks, suppressions and calls",
+        statuses: &[200, 303, 200],
+        refusal: "",
+        requests: |size| {
+            let words = numbered((size / 2).min(60_000), |number| number.to_string()).join("+");
+            let long = fill(size / 8, "é");
+            let template = json!({ "id": "welcome", "template_name": "a", "subject": "{{ a }}",
+                                   "html_body": fill(size / 4, "<p>é"), "text_body": "{{ a }}",
+                                   "template_variables": { "a": long } });
+            let webhook = json!({ "url": format!("http://127.0.0.1:9/{}", fill((size / 2).min(50_000), "a")),
+                                  "events": ["processed", "delivered"],
+                                  "custom_headers": { "a": long } });
+            let suppression = json!({ "email_address": "kim@example.com", "block_description": fill(size / 2, "é") });
+            let object: serde_json::Map<_, _> = numbered(size / 2, |number| number.to_string())
+                .into_iter()
+                .map(|name| (name, json!([{}])))
+                .collect();
+            let mut requests = vec![
+                call("template/add", &template),
+                call("webhook/add", &webhook),
+                call("suppression/add", &suppression),
+                call("email/search", &object.into()),
+                call(
+                    "email/send",
+                    &mail(json!({ "to": clickers(100), "subject": fill(size / 4, "é") })),
+                ),
+                later(),
+                own(
+                    "/_inbox/clock",
+                    format!("do=advance&by={}1s&", fill(size / 2, "0")) + TOKEN,
+                ),
+            ];
+            for page in [
+                "registered",
+                "templates",
+                "suppressions",
+                "webhooks",
+                "calls",
+            ] {
+                requests.push(get(format!("/_inbox/{page}")));
+                requests.push(get(format!("/_inbox/{page}?q={words}")));
+            }
+            for page in [
+                "registered/1",
+                "templates/0/welcome",
+                "templates/0/welcome/html",
+                "suppressions/0/0",
+                "news?after=0",
+            ] {
+                requests.push(get(format!("/_inbox/{page}")));
+            }
+            requests
+        },
+    },
     // Templates.
     Row {
         name: "template: as many tags as fit",
