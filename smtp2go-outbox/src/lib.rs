@@ -1,24 +1,9 @@
-//! Durable outbox for [SMTP2GO](https://www.smtp2go.com): sends each mail of a table in your own PostgreSQL or
-//! SQLite database once.
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The doc tests of the README need this feature.
+#![cfg_attr(any(not(doctest), feature = "postgres"), doc = include_str!("../README.md"))]
 //!
-//! ```no_run
-//! use smtp2go_outbox::Outbox;
-//! use smtp2go_sdk::{Client, Email};
-//!
-//! # #[cfg(feature = "sqlite")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let outbox = Outbox::open_sqlite("outbox.db").await?;
-//! let mail = Email::new("Shop <shop@example.com>", "Your order 42")
-//!     .to("jane@example.net")
-//!     .text("Thank you.")
-//!     .idempotency_key("order-42/confirmation");
-//! outbox.put(mail).await?;
-//!
-//! let worker = outbox.worker(Client::from_env()?).concurrency(8).build()?;
-//! worker.run_until(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await?;
-//! # Ok(())
-//! # }
-//! ```
+//! ## API surface
 //!
 //! - [`Outbox::put`] and [`put_in`](Outbox::put_in) queue mails, the latter in your own transaction.
 //! - [`Worker::run_until`] sends the queued mails. If you already run a job queue, its jobs can call
@@ -30,7 +15,7 @@
 //!   [`health`](Outbox::health), [`purge`](Outbox::purge) and [`erase`](Outbox::erase) are for operation. The
 //!   program `smtp2go-outbox` has them as commands.
 //!
-//! # Guarantees
+//! ## Guarantees
 //!
 //! Under the assumptions below, the API accepts no mail twice, and accepts each mail that is not rejected, held or
 //! cancelled:
@@ -59,7 +44,7 @@
 //! If sending twice is worse than not sending, set [`OnAbsent::Hold`]: then an operator decides
 //! about mails that the look-up does not find.
 //!
-//! # The table
+//! ## The table
 //!
 //! `smtp2go_outbox` is a public interface: its columns keep their meaning within a major version. A program in any
 //! language queues a mail with
@@ -96,20 +81,20 @@
 //! The other tables and the functions whose names begin with `smtp2go_outbox_` are internal.
 //! [`Outbox::migrate`] creates and upgrades all tables and functions.
 //!
-//! # Attachments
+//! ## Attachments
 //!
 //! Attachments in memory are part of the JSON, whose size [`max_mail_bytes`](Outbox::max_mail_bytes) limits.
 //! Attach larger files by path or URL. The worker reads a file when it sends the mail. It holds the mail if it
 //! can't read the file, or if the file's size or modification time has changed since the mail was queued. An
 //! attachment from a reader can't be stored.
 //!
-//! # Schedules
+//! ## Schedules
 //!
 //! Prefer [`Entry::not_before`] to a [`schedule`](smtp2go_sdk::Email::schedule): a scheduled mail appears in the
 //! activity only at its time, so until then a look-up can't find it. If the time passes before the worker sends
 //! the mail, it sends the mail without the schedule.
 //!
-//! # Databases
+//! ## Databases
 //!
 //! PostgreSQL 12 or later serves any number of workers on any number of machines. It notifies workers of inserted
 //! mails, and workers poll as well. All times are the database's, so the workers' clocks don't matter. A committed
@@ -118,7 +103,7 @@
 //!
 //! SQLite serves the processes of one machine. [`Outbox::sqlite_options`] says what survives a power cut.
 //!
-//! # Telemetry
+//! ## Telemetry
 //!
 //! All events have the target `smtp2go_outbox`:
 //! - INFO: `state changed`, for each change of a mail's state by this process, with `key`, `from`, `to`, `reason`,
@@ -129,17 +114,6 @@
 //!
 //! No event contains an address or the content of a mail. Events contain the keys of mails, so keep personal data
 //! out of keys. An [`Observer`] receives the changes for metrics.
-//!
-//! # Features
-//!
-//! | Feature | Default | What it adds |
-//! |---|---|---|
-//! | `cli` | | the program `smtp2go-outbox` |
-//! | `postgres` | yes | the table in PostgreSQL |
-//! | `sqlite` | yes | the table in SQLite, whose source is compiled in |
-//! | `rustls-ring` | yes | TLS by rustls with ring, to SMTP2GO and to PostgreSQL |
-//! | `rustls-aws-lc` | | TLS by rustls with aws-lc, to both |
-//! | `native-tls` | | TLS by the system's library, to both |
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("enable one of the features `postgres` and `sqlite`");
@@ -177,7 +151,3 @@ pub use record::{Priority, Record, State};
 pub use settings::WorkerBuilder;
 pub use store::Connection;
 pub use worker::Worker;
-
-#[cfg(all(doctest, feature = "postgres"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

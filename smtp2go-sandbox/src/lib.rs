@@ -1,39 +1,8 @@
-//! A local SMTP2GO for tests: an HTTP server on a free loopback port that checks every request
-//! against the API's specification, replies like the service and keeps the mail that it receives.
-//! Nothing leaves the machine.
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use std::io::{Read, Write};
-//! use std::net::TcpStream;
-//! use smtp2go_sandbox::Sandbox;
-//!
-//! # fn main() -> std::io::Result<()> {
-//! let sandbox = Sandbox::start_blocking()?;
-//!
-//! // Use any HTTP client with `base_url()` and `key()`.
-//! let body = r#"{"sender":"a@example.com","to":["b@example.net"],"subject":"Hi","text_body":"Hello"}"#;
-//! let address = sandbox.base_url().trim_start_matches("http://").trim_end_matches("/v3");
-//! let mut stream = TcpStream::connect(address)?;
-//! write!(
-//!     stream,
-//!     "POST /v3/email/send HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-//!      X-Smtp2go-Api-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
-//!     sandbox.key(),
-//!     body.len(),
-//! )?;
-//! let mut reply = String::new();
-//! stream.read_to_string(&mut reply)?;
-//!
-//! assert!(reply.starts_with("HTTP/1.1 200"));
-//! let mails = sandbox.mails();
-//! assert_eq!(mails.len(), 1);
-//! assert_eq!(mails[0].subject(), Some("Hi"));
-//! assert_eq!(mails[0].to(), ["b@example.net"]);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # What is checked
+//! ## What is checked
 //!
 //! The checks are in the order of the service, as far as it is known: the path (404), the method
 //! (405), the key (401), the size of the body, its JSON, the key's permissions, the request's schema
@@ -55,7 +24,7 @@
 //! [`SandboxBuilder::api_key`] adds others, for example for some endpoints only, of a subaccount, or
 //! with the status `blocked` or `sandbox`.
 //!
-//! # What is simulated
+//! ## What is simulated
 //!
 //! Mails ([`Sandbox::mails`]) and text messages ([`Sandbox::sms`]) are kept, and their delivery is
 //! simulated (see below). Activity, statistics and the archive are computed from the events, and are
@@ -86,7 +55,7 @@
 //! The mails of a subaccount are counted against the `limit` of its plan, but none is refused: how the
 //! service does it is not known.
 //!
-//! # Delivery
+//! ## Delivery
 //!
 //! A mail is processed at once, or at its `schedule`, and delivered to each recipient 50 ms later:
 //! [`Sandbox::events`] lists the events. Some local parts have another outcome, in any domain:
@@ -103,32 +72,32 @@
 //! in 0004 answers STOP, which opts it out and is an event. [`Sandbox::receive_sms`] simulates any
 //! answer.
 //!
-//! # Webhooks
+//! ## Webhooks
 //!
 //! Every event is posted to the account's webhooks that subscribe to it, as JSON or as a form, with
 //! their `Authorization`, and retried after a failure; [`Sandbox::webhook_deliveries`] lists the
 //! attempts. At most 16 are posted at a time. Webhooks must be on this machine, unless
 //! [`SandboxBuilder::remote_webhooks`] allows others, and use `http://`. A sandbox does not accept
-//! webhooks of sandboxes: it replies 403. A `disabled` webhook receives nothing. The README lists the
-//! fields of each kind of event.
+//! webhooks of sandboxes: it replies 403. A `disabled` webhook receives nothing. The [`reference`](mod@reference) lists
+//! the fields of each kind of event.
 //!
 //! ```
-//! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
-//! # fn look(sandbox: &Sandbox) {
+//! ## use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
+//! ## fn look(sandbox: &Sandbox) {
 //! for delivery in sandbox.webhook_deliveries() {
 //!     if delivery.event().kind() == EventKind::HardBounce {
 //!         assert_eq!(delivery.state(), WebhookState::Accepted, "{delivery:?}");
 //!     }
 //! }
-//! # }
+//! ## }
 //! ```
 //!
-//! # Time
+//! ## Time
 //!
 //! [`Sandbox::freeze`] stops the sandbox's clock and [`Sandbox::advance`] moves it forward. Deliveries,
 //! scheduled mail and rate limits follow this clock.
 //!
-//! # What is kept
+//! ## What is kept
 //!
 //! The newest 200,000 mails are kept, in up to 1 GiB; [`SandboxBuilder::keep_mails`] and
 //! [`SandboxBuilder::keep_bytes`] change these limits. Beyond them, the oldest mails are dropped with
@@ -139,7 +108,7 @@
 //! The state of accounts, such as templates and suppressions, is never dropped. All together may take
 //! 64 MiB; then nothing can be added. A `custom_ratelimit` of more than 100,000 mails is not enforced.
 //!
-//! # Faults
+//! ## Faults
 //!
 //! [`Sandbox::faults`] makes calls fail on purpose, selected by operation, count or a seeded
 //! probability. A fault closes or resets a connection before or after the request is read or when it is
@@ -147,21 +116,21 @@
 //! status 200. [`Call::received`], [`Call::accepted`], [`Call::head`] and [`Call::body`] show what the
 //! sandbox received and whether it carried out the call.
 //!
-//! # Assertions
+//! ## Assertions
 //!
 //! [`Sandbox::assert_mail`], [`assert_mails`](Sandbox::assert_mails) and
 //! [`assert_no_mail`](Sandbox::assert_no_mail) panic with a list of the received mails and of the calls
 //! that failed. [`Sandbox::received`] returns this list. [`SandboxBuilder::on_call`] receives every call,
 //! for a log.
 //!
-//! # Admin endpoints
+//! ## Admin endpoints
 //!
 //! The admin endpoints below `/_sandbox` give programs in other languages access to the sandbox. `GET
-//! /_sandbox` lists them, and the README shows them with `curl`. They are not part of the API:
+//! /_sandbox` lists them, and the [`reference`](mod@reference) shows them with `curl`. They are not part of the API:
 //! [`Sandbox::calls`] does not list requests to them, and faults don't apply to them, except
 //! [`Fault::refuse`], which applies to connections.
 //!
-//! # Who may call
+//! ## Who may call
 //!
 //! Programs and the pages of the sandbox's own inbox may call the sandbox; pages of other sites may not.
 //! Browsers add `Origin` or `Sec-Fetch-Site` to the requests of pages. A request with one of them gets
@@ -176,7 +145,7 @@
 //! requests and requests with templates run at a time, and separately at most 4 inbox and admin
 //! requests. Others wait, and get 503 after 30 s.
 //!
-//! # What is inferred
+//! ## What is inferred
 //!
 //! The service does not document all of its behaviour. The sandbox assumes about requests:
 //! - 401, 404 and 405 have the usual envelope.
@@ -296,7 +265,6 @@ pub use sandbox::{Sandbox, SandboxBuilder};
 pub use sms::Sms;
 pub use webhooks::{WebhookAttempt, WebhookDelivery, WebhookState};
 
-/// Compiles the README's examples.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../REFERENCE.md")]
+#[doc = include_str!("../CLIENTS.md")]
+pub mod reference {}

@@ -1,28 +1,12 @@
-//! Async client for the [SMTP2GO](https://www.smtp2go.com) v3 HTTP API: transactional email, SMS and
-//! account management.
+// docs.rs shows the feature that an item needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// The doc tests of the README need these features.
+#![cfg_attr(
+    any(not(doctest), all(feature = "axum", feature = "blocking")),
+    doc = include_str!("../README.md")
+)]
 //!
-//! ```no_run
-//! use smtp2go_sdk::types::TemplateViewRequest;
-//! use smtp2go_sdk::{Attachment, Client, Email};
-//!
-//! # async fn example() -> Result<(), smtp2go_sdk::Error> {
-//! let client = Client::from_env()?; // SMTP2GO_API_KEY, SMTP2GO_REGION, SMTP2GO_BASE_URL
-//!
-//! let mail = Email::new("Acme <noreply@example.com>", "Your report")
-//!     .to("Jane <jane@example.net>")
-//!     .html("<h1>Hi</h1>")
-//!     .text("Hi")
-//!     .attach(Attachment::from_path("report.pdf"));
-//! let sent = client.send(mail).await?;
-//! println!("{:?}, request {:?}", sent.email_id, sent.request_id());
-//!
-//! let template = client.template().view(TemplateViewRequest::new("welcome")).await?;
-//! println!("{:?}, request {:?}", template.subject, template.request_id());
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # API surface
+//! ## API surface
 //!
 //! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and
 //!   [`send_mime`](Client::send_mime). They check a whole [`Email`] before anything is sent, and read
@@ -52,7 +36,7 @@
 //! [`Error::certainty`] says whether the call may have been processed. A reply with status 200 that
 //! reports a failure is an error too.
 //!
-//! # Retries, deadlines, rate limits
+//! ## Retries, deadlines, rate limits
 //!
 //! A failed call is retried only where that is safe: for every operation if the server provably did not
 //! get the whole request, and after a 429; for idempotent operations after any temporary failure. So a
@@ -65,7 +49,7 @@
 //! ([`Operation::rate_limit`](operation::Operation)) wait for a permit. A call that would get its permit
 //! only after its deadline ends at once.
 //!
-//! # Telemetry
+//! ## Telemetry
 //!
 //! Each call is a span `smtp2go` with the target `smtp2go_sdk` and the level INFO.
 //!
@@ -84,42 +68,15 @@
 //!
 //! An [`Observer`], set with [`ClientBuilder::observer`], receives the same values, for metrics.
 //!
-//! # Features
+//! ## Features in detail
 //!
-//! | Feature | Default | What it adds |
-//! |---|---|---|
-//! | `rustls-ring` | yes | TLS by rustls with ring and the platform's certificates; takes precedence over the other two; [see below](#rustls-ring-and-reqwest) |
-//! | `rustls-aws-lc` | | TLS by rustls with the provider that the program installed, or else aws-lc, which is slow to build; takes precedence over `native-tls` |
-//! | `native-tls` | | TLS by the system's library |
-//! | `http2` | | HTTP/2 where the server offers it; its refusals count as not sent |
-//! | `raw` | | `Client::raw`; adds progenitor-client, which is under MPL-2.0, and six more crates |
-//! | `lettre` | | `lettre::Message` for [`Client::send_mime`], and the client as a transport of lettre: `LettreTransport`, and with `blocking` also `blocking::LettreTransport` |
-//! | `blocking` | | `blocking::Client`, for programs that are not async |
-//! | `test-util` | | `test_util`: replies and errors for tests of your own code |
-//! | `schemars` | | JSON Schemas of the types |
-//! | `chrono` | | times of chrono 0.4 for schedules and the dates of requests |
-//! | `jiff` | | times of jiff 0.2 for them |
-//! | `time` | | times of time 0.3 for them |
-//! | `tower` | | webhooks as a tower service: `webhook::WebhookService` |
-//! | `axum` | | webhooks in axum: `webhook::axum`; includes `tower` |
-//!
-//! Without a TLS feature, only plain http works: to this machine, and to hosts named by
-//! [`ClientBuilder::allow_http`].
-//!
-//! ## `rustls-ring` and reqwest
-//!
-//! The default feature `rustls-ring` enables reqwest's feature `rustls-no-provider`, for the whole
-//! build. If your program uses reqwest too, and nothing enables one of reqwest's features
-//! `default-tls`, `rustls` or `native-tls`, then your own `reqwest::Client::new()` panics with "No rustls
-//! crypto provider is configured", even for plain http. Install a provider at the start of `main`,
-//! with the crate `rustls` and its feature `ring`:
-//!
-//! ```no_run
-//! # #[cfg(feature = "rustls-ring")]
-//! rustls::crypto::ring::default_provider().install_default().ok();
-//! ```
-//!
-//! This crate's own client needs no installed provider.
+//! - Of the features for TLS, `rustls-ring` takes precedence over `rustls-aws-lc`, and both over `native-tls`.
+//!   `rustls-aws-lc` uses the provider that the program installed, or else aws-lc. Without any of them, only plain
+//!   http works: to this machine, and to hosts named by [`ClientBuilder::allow_http`].
+//! - `http2`: a request that the server refused counts as not sent.
+//! - `raw` adds progenitor-client, which is under MPL-2.0, and six more crates.
+//! - `lettre`: `lettre::Message` for [`Client::send_mime`], and `LettreTransport`; with `blocking` also
+//!   `blocking::LettreTransport`.
 
 #[cfg(feature = "blocking")]
 pub mod blocking;

@@ -11,5 +11,29 @@ mod generated;
 struct Readme;
 
 #[cfg(doctest)]
-#[doc = include_str!("../../smtp2go-sdk/README.md")]
-struct SdkReadme;
+#[doc = include_str!("../../docs/client.md")]
+struct ClientPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/endpoints.md")]
+struct EndpointsPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/errors.md")]
+struct ErrorsPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-reqwest.md")]
+struct FromReqwestPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-smtp2go.md")]
+struct FromSmtp2goPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/send.md")]
+struct SendPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/webhooks.md")]
+struct WebhooksPage;

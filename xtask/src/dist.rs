@@ -14,7 +14,13 @@ const NAME: &str = "smtp2go-sandbox";
 /// The version of all packages in the workspace.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Files of the sandbox's folder that are packaged with the program.
-const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "REFERENCE.md",
+    "CHANGELOG.md",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+];
 
 /// The licences of the libraries in the program. Each package has this file.
 const THIRD_PARTY: &str = "THIRD-PARTY-LICENSES";

@@ -9,6 +9,7 @@ pub mod collection;
 pub mod dist;
 mod docs;
 mod document;
+mod endpoints;
 mod extensions;
 pub mod generate;
 mod known;
@@ -17,7 +18,6 @@ pub mod load;
 pub mod lower;
 mod names;
 mod problem;
-mod readme;
 pub mod refine;
 mod sandbox;
 mod schema;
@@ -63,16 +63,16 @@ impl std::error::Error for Error {}
 ///
 /// # Errors
 ///
-/// If the spec is broken, or the README lacks the markers of its table.
+/// If the spec is broken, or `docs/endpoints.md` lacks the markers of its table.
 pub fn files(root: &Path) -> Result<Files, Error> {
     let path = root.join(SPEC);
     let spec = load::load(&path).map_err(Error::Spec)?;
     let mut files = from_spec(&spec).map_err(Error::Other)?;
-    let readme = root.join("README.md");
-    let text = std::fs::read_to_string(&readme)
-        .map_err(|error| Error::Other(format!("{}: {error}", readme.display())))?;
-    let text = readme::with_table(&text, &lower::lower(&spec)).map_err(Error::Other)?;
-    files.insert("README.md".to_owned(), text);
+    let page = root.join(endpoints::PAGE);
+    let text = std::fs::read_to_string(&page)
+        .map_err(|error| Error::Other(format!("{}: {error}", page.display())))?;
+    let text = endpoints::with_table(&text, &lower::lower(&spec)).map_err(Error::Other)?;
+    files.insert(endpoints::PAGE.to_owned(), text);
     Ok(files)
 }
 

@@ -19,7 +19,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Generate code, spec/*.json and the README's table from spec/openapi.yaml.
+    /// Generate code, spec/*.json and the table of docs/endpoints.md from spec/openapi.yaml.
     ///
     /// Exit codes: 0 success; 1 the spec is broken, a file cannot be written, or (with --check) a
     /// file is stale, missing or orphaned.

@@ -58,9 +58,7 @@ fn feature_tables_list_every_feature() {
         ("smtp2go-types/Cargo.toml", "smtp2go-types/README.md"),
         ("smtp2go-sdk/Cargo.toml", "README.md"),
         ("smtp2go-sdk/Cargo.toml", "smtp2go-sdk/README.md"),
-        ("smtp2go-sdk/Cargo.toml", "smtp2go-sdk/src/lib.rs"),
         ("smtp2go-outbox/Cargo.toml", "smtp2go-outbox/README.md"),
-        ("smtp2go-outbox/Cargo.toml", "smtp2go-outbox/src/lib.rs"),
         ("smtp2go-sandbox/Cargo.toml", "smtp2go-sandbox/README.md"),
     ] {
         let listed: Vec<(String, bool)> = markdown_table(&read(document), "| Feature | Default |")

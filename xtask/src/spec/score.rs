@@ -188,9 +188,23 @@ fn typos(root: &Path, tools: &Tools) -> Result<Finding, String> {
         SPEC,
         "spec/README.md",
     ]);
-    for file in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
-        if root.join(file).exists() {
-            command.arg(file);
+    for path in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs",
+        "smtp2go-outbox",
+        "smtp2go-sandbox/README.md",
+        "smtp2go-sandbox/REFERENCE.md",
+        "smtp2go-sandbox/src",
+        "smtp2go-sdk",
+        "smtp2go-types/README.md",
+        "smtp2go-types/src",
+    ] {
+        if root.join(path).exists() {
+            command.arg(path);
         }
     }
     let output = tools::output(&mut command)?;

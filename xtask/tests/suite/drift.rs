@@ -170,6 +170,9 @@ fn in_place_of_a_folder(root: &Path) -> PathBuf {
     path
 }
 
+/// The page with the table of endpoints.
+const PAGE: &str = "docs/endpoints.md";
+
 /// A new path with its components in the real spec, and all files generated from it.
 #[test]
 fn new_endpoint_in_the_real_spec_is_generated_everywhere() {
@@ -177,7 +180,8 @@ fn new_endpoint_in_the_real_spec_is_generated_everywhere() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("spec")).unwrap();
-    fs::copy(repository.join("README.md"), root.join("README.md")).unwrap();
+    fs::create_dir(root.join("docs")).unwrap();
+    fs::copy(repository.join(PAGE), root.join(PAGE)).unwrap();
     let spec = fs::read_to_string(repository.join(xtask::SPEC)).unwrap();
     fs::write(root.join(xtask::SPEC), &spec).unwrap();
     let before = xtask::files(root).unwrap();
@@ -194,7 +198,7 @@ fn new_endpoint_in_the_real_spec_is_generated_everywhere() {
     );
     for (path, added) in [
         (
-            "README.md",
+            PAGE,
             "| `email().praise` | `POST /email/praise` | Praise an email |",
         ),
         (
@@ -285,27 +289,25 @@ const COMPONENTS: &str = "    EmailPraiseRequest:
 ";
 
 #[test]
-fn readme_without_its_markers_is_an_error() {
+fn page_without_its_markers_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     fs::create_dir(root.join("spec")).unwrap();
+    fs::create_dir(root.join("docs")).unwrap();
     fs::write(root.join(xtask::SPEC), fixture::TEXT).unwrap();
     let begin = "<!-- endpoints: written by `cargo xtask regen` -->";
     for (text, message) in [("# Parcels\n", begin), (begin, "<!-- /endpoints -->")] {
-        fs::write(root.join("README.md"), text).unwrap();
+        fs::write(root.join(PAGE), text).unwrap();
         let error = xtask::files(root).unwrap_err().to_string();
-        assert!(
-            error.contains("README.md") && error.contains(message),
-            "{error}"
-        );
+        assert!(error.contains(PAGE) && error.contains(message), "{error}");
     }
-    fs::remove_file(root.join("README.md")).unwrap();
+    fs::remove_file(root.join(PAGE)).unwrap();
     let error = xtask::files(root).unwrap_err().to_string();
-    assert!(error.contains("README.md"), "{error}");
+    assert!(error.contains(PAGE), "{error}");
 
     let text = format!("# Parcels\n\n{begin}\nold\n<!-- /endpoints -->\n\nThe end.\n");
-    fs::write(root.join("README.md"), text).unwrap();
-    insta::assert_snapshot!("readme", xtask::files(root).unwrap()["README.md"]);
+    fs::write(root.join(PAGE), text).unwrap();
+    insta::assert_snapshot!("endpoints", xtask::files(root).unwrap()[PAGE]);
 }
 
 /// The error has all problems and the file's name.

@@ -23,7 +23,7 @@ static SEND: Operation = Operation::post("/thing/send")
 
 static RETRY: RetryPolicy = RetryPolicy::new();
 
-/// All cases, with their text in the README's table. Cases with the same text share a row there.
+/// All cases, with their text in the table of `docs/errors.md`. Cases with the same text share a row there.
 const CASES: [(Case, &str); 24] = [
     (Case::Content, "an attachment could not be read to its end"),
     (
@@ -184,9 +184,9 @@ fn next_of(evidence: Evidence, operation: &'static Operation) -> Next {
 }
 
 #[test]
-fn readme_table_matches_the_code() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+fn documented_table_matches_the_code() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
+    let page = std::fs::read_to_string(page).unwrap();
     let retried = |yes| if yes { "retried" } else { "-" };
     let mut expected = String::new();
     for (case, what) in CASES {
@@ -199,8 +199,8 @@ fn readme_table_matches_the_code() {
         }
     }
     assert!(
-        readme.contains(&expected),
-        "README.md should have:\n{expected}"
+        page.contains(&expected),
+        "docs/errors.md should have:\n{expected}"
     );
 }
 

@@ -1,7 +1,7 @@
-//! Takes screenshots of the inbox: in every `Look`, for developers, and the one in the README.
+//! Takes screenshots of the inbox: in every `Look`, for developers, and the one in `docs/testing.md`.
 //!
 //! They are written to the folder `screenshots` beside the build. With `UPDATE_SCREENSHOT` set, the
-//! README's screenshot is replaced too.
+//! screenshot of `docs/testing.md` is replaced too.
 
 use std::path::Path;
 

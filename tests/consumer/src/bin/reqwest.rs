@@ -11,7 +11,7 @@ const KEY: &str = "api-00000000000000000000000000000000";
 /// The remedy, which the documentation must contain.
 const REMEDY: &str = "rustls::crypto::ring::default_provider().install_default()";
 
-const DOCUMENTATION: [(&str, &str); 4] = [
+const DOCUMENTATION: [(&str, &str); 3] = [
     (
         "the feature",
         include_str!("../../../../smtp2go-sdk/Cargo.toml"),
@@ -19,10 +19,6 @@ const DOCUMENTATION: [(&str, &str); 4] = [
     (
         "the crate page",
         include_str!("../../../../smtp2go-sdk/README.md"),
-    ),
-    (
-        "the crate's docs",
-        include_str!("../../../../smtp2go-sdk/src/lib.rs"),
     ),
     ("the FAQ", include_str!("../../../../docs/faq.md")),
 ];

@@ -1,6 +1,9 @@
-//! The endpoint table of the README, between two markers.
+//! The endpoint table of `docs/endpoints.md`, between two markers.
 
 use crate::lower::View;
+
+/// The page with the table.
+pub(crate) const PAGE: &str = "docs/endpoints.md";
 
 const BEGIN: &str = "<!-- endpoints: written by `cargo xtask regen` -->";
 const END: &str = "<!-- /endpoints -->";
@@ -13,10 +16,10 @@ const END: &str = "<!-- /endpoints -->";
 pub(crate) fn with_table(text: &str, view: &View) -> Result<String, String> {
     let (before, rest) = text
         .split_once(BEGIN)
-        .ok_or_else(|| format!("README.md has no line `{BEGIN}`"))?;
+        .ok_or_else(|| format!("{PAGE} has no line `{BEGIN}`"))?;
     let (_, after) = rest
         .split_once(END)
-        .ok_or_else(|| format!("README.md has no line `{END}`"))?;
+        .ok_or_else(|| format!("{PAGE} has no line `{END}`"))?;
     Ok(format!("{before}{BEGIN}\n\n{}\n{END}{after}", table(view)))
 }
 
