@@ -82,14 +82,14 @@
 //! the fields of each kind of event.
 //!
 //! ```
-//! ## use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
-//! ## fn look(sandbox: &Sandbox) {
+//! # use smtp2go_sandbox::{EventKind, Sandbox, WebhookState};
+//! # fn look(sandbox: &Sandbox) {
 //! for delivery in sandbox.webhook_deliveries() {
 //!     if delivery.event().kind() == EventKind::HardBounce {
 //!         assert_eq!(delivery.state(), WebhookState::Accepted, "{delivery:?}");
 //!     }
 //! }
-//! ## }
+//! # }
 //! ```
 //!
 //! ## Time

@@ -84,6 +84,19 @@ impl Client {
     ///
     /// The settings apply to every call of the returned client: groups, [`call`](Self::call),
     /// [`execute`](Self::execute), and the raw client made from it.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use smtp2go_sdk::{CallOptions, Client, Email, RetryPolicy};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// // A user waits: one attempt, 3 seconds.
+    /// let hurried = CallOptions::new().retry(RetryPolicy::none()).deadline(Duration::from_secs(3));
+    /// let mail = Email::new("login@example.com", "Your code").to("jane@example.net").text("271828");
+    /// client.with_options(hurried).send(mail).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_options(&self, options: CallOptions) -> Self {
         Self {
@@ -94,6 +107,13 @@ impl Client {
 
     /// Returns a builder of a client for the key: text, or a [`Secret`] that a program has read from its
     /// configuration. [`ClientBuilder::build`](ClientBuilder::build) checks the key.
+    ///
+    /// ```
+    /// use smtp2go_sdk::{Client, Region};
+    ///
+    /// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF").region(Region::Eu).build()?;
+    /// # Ok::<(), smtp2go_sdk::Error>(())
+    /// ```
     pub fn builder(key: impl Into<Secret>) -> ClientBuilder {
         ClientBuilder::new(key.into())
     }
@@ -108,6 +128,13 @@ impl Client {
     ///   [`ClientBuilder::allow_http`].
     ///
     /// An empty variable counts as not set.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::Client;
+    ///
+    /// let client = Client::from_env()?;
+    /// # Ok::<(), smtp2go_sdk::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`ClientBuilder::build`]. The error names the variable.
@@ -174,6 +201,14 @@ impl Client {
     /// Returns the name of the header that carries a mail's
     /// [idempotency key](crate::Email::idempotency_key). Set by
     /// [`ClientBuilder::idempotency_header`].
+    ///
+    /// ```
+    /// use smtp2go_sdk::Client;
+    ///
+    /// let client = Client::builder("api-0123456789abcdef0123456789ABCDEF").build()?;
+    /// assert_eq!(client.idempotency_header(), "X-Idempotency-Key");
+    /// # Ok::<(), smtp2go_sdk::Error>(())
+    /// ```
     #[must_use]
     pub fn idempotency_header(&self) -> &str {
         self.idempotency_header.as_str()
@@ -183,6 +218,19 @@ impl Client {
     ///
     /// `R` is the type of the whole reply: the envelope with its data. `()` accepts any reply, even an
     /// empty one.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::Client;
+    /// use smtp2go_sdk::operations::TEMPLATE_VIEW;
+    /// use smtp2go_sdk::types::{TemplateResponse, TemplateViewRequest};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let request = TemplateViewRequest::new("welcome");
+    /// let reply = client.call::<_, TemplateResponse>(&TEMPLATE_VIEW, &request).await?;
+    /// println!("{}", reply.subject.as_deref().unwrap_or("(no subject)"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// An error that [`is_validation`](Error::is_validation) if the request does not pass its check, one
@@ -203,6 +251,18 @@ impl Client {
     }
 
     /// Calls an operation without a request. Otherwise like [`call`](Self::call).
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::Client;
+    /// use smtp2go_sdk::operations::STATS_EMAIL_CYCLE;
+    /// use smtp2go_sdk::types::StatsEmailCycleResponse;
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let cycle = client.call_empty::<StatsEmailCycleResponse>(&STATS_EMAIL_CYCLE).await?;
+    /// println!("{:?}", cycle.cycle_remaining);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`call`](Self::call), except for the check of the request.
@@ -272,6 +332,19 @@ impl Client {
     /// what the API has added since this version.
     ///
     /// Only the size of the body is checked. The key and the subaccount are added.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::operation::{Kind, Operation};
+    /// use smtp2go_sdk::{Body, Client};
+    ///
+    /// static READS: Operation = Operation::post("/stats/email_reads").kind(Kind::Read).repeat_safe(true);
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.execute(&READS, Body::from(r#"{"days":7}"#)).await?;
+    /// println!("{}", reply.json::<serde_json::Value>()?["data"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If no reply arrives, if its status is not 2xx, or if its body reports an error or a failure.

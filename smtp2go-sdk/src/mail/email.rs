@@ -182,12 +182,30 @@ impl Email {
     /// [`html`](Self::html).
     ///
     /// The sender's domain or address must be verified in the account.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hello Jane");
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     pub fn new(sender: impl Into<Mailbox>, subject: impl Into<String>) -> Self {
         Self::bare(sender.into()).subject(subject)
     }
 
     /// Creates a mail with subject and bodies from a template of the account. It needs a recipient.
     /// The id is case-sensitive.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::from_template("noreply@example.com", "welcome")
+    ///     .to("jane@example.net")
+    ///     .template_data(serde_json::json!({"name": "Jane"}));
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     pub fn from_template(sender: impl Into<Mailbox>, id: impl Into<String>) -> Self {
         let mut mail = Self::bare(sender.into());
         mail.edit().template = Some(EmailTemplate {
@@ -226,6 +244,16 @@ impl Email {
     }
 
     /// Adds a recipient. At least 1, at most 100.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello")
+    ///     .to("jane@example.net")
+    ///     .to("Joe <joe@example.net>")
+    ///     .to(("Doe, John", "john@example.net"));
+    /// assert_eq!(mail.parts().to().len(), 3);
+    /// ```
     #[must_use]
     pub fn to(mut self, recipient: impl Into<Mailbox>) -> Self {
         self.edit().to.push(recipient.into());
@@ -234,6 +262,14 @@ impl Email {
 
     /// Adds recipients, who all see each other. To send each of them a mail of their own, use
     /// [`send_all`](crate::Client::send_all) or [`send_batch`](crate::Client::send_batch).
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let team = ["jane@example.net", "joe@example.net"];
+    /// let mail = Email::new("noreply@example.com", "Minutes").to_all(team).text("See below.");
+    /// assert_eq!(mail.parts().to().len(), 2);
+    /// ```
     #[must_use]
     pub fn to_all(mut self, recipients: impl IntoIterator<Item = impl Into<Mailbox>>) -> Self {
         self.edit()
@@ -243,6 +279,13 @@ impl Email {
     }
 
     /// Adds a recipient of a copy. At most 100.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").cc("Joe <joe@example.net>");
+    /// assert_eq!(mail.parts().cc().len(), 1);
+    /// ```
     #[must_use]
     pub fn cc(mut self, recipient: impl Into<Mailbox>) -> Self {
         self.edit().cc.push(recipient.into());
@@ -250,6 +293,13 @@ impl Email {
     }
 
     /// Adds a recipient of a copy whom the others do not see. At most 100.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").bcc("archive@example.com");
+    /// assert_eq!(mail.parts().bcc().len(), 1);
+    /// ```
     #[must_use]
     pub fn bcc(mut self, recipient: impl Into<Mailbox>) -> Self {
         self.edit().bcc.push(recipient.into());
@@ -258,6 +308,14 @@ impl Email {
 
     /// Adds an address for replies, in place of the sender's. All of them are sent in one header
     /// `Reply-To`, since the API has no field for them.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").reply_to("support@example.com");
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn reply_to(mut self, address: impl Into<Mailbox>) -> Self {
         self.edit().reply_to.push(address.into());
@@ -265,6 +323,13 @@ impl Email {
     }
 
     /// Sets the subject. A validation error for a mail from a template, where the API ignores it.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Draft").subject("Welcome");
+    /// assert_eq!(mail.parts().subject(), Some("Welcome"));
+    /// ```
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.edit().subject = Some(subject.into());
@@ -277,6 +342,16 @@ impl Email {
     /// An image that the HTML loads by `cid:` must be in the mail, or the mail fails its check. HTML loads
     /// images in the attributes `src`, `srcset`, `background` and `poster`, and in `url()` of CSS.
     /// Elsewhere `cid:` is text.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net")
+    ///     .text("Hello Jane")
+    ///     .html("<p>Hello <b>Jane</b></p>");
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.edit().html = Some(html.into());
@@ -285,6 +360,13 @@ impl Email {
 
     /// Sets the plain text body, for mail programs that don't show HTML. An empty text counts
     /// as no body.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hello Jane");
+    /// assert_eq!(mail.parts().text(), Some("Hello Jane"));
+    /// ```
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.edit().text = Some(text.into());
@@ -298,6 +380,15 @@ impl Email {
     /// refuses; From, To, Cc, Bcc and Subject, which have setters; a second Reply-To, also beside
     /// [`reply_to`](Self::reply_to). Not documented: what the API does with other headers that it
     /// writes, such as Date and Message-ID, and whether it encodes a value that is not ASCII.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").header("X-Order", "42");
+    /// mail.validate()?;
+    /// assert!(mail.header("Subject", "Hi").validate().is_err()); // has a setter
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.edit().headers.push((name.into(), value.into()));
@@ -352,6 +443,14 @@ impl Email {
     /// printable ASCII; a space at the start or end; `=?`, which starts an encoded word. Also another
     /// value for the same header in [`header`](Self::header); the same value is sent once.
     /// [`validate`](Self::validate) checks this for the default name of the header.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").idempotency_key("order-42/confirmation");
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.edit().key = Some(key.into());
@@ -359,6 +458,13 @@ impl Email {
     }
 
     /// Returns the idempotency key.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").idempotency_key("order-42/confirmation");
+    /// assert_eq!(mail.key(), Some("order-42/confirmation"));
+    /// ```
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.parts.key.as_deref()
@@ -367,6 +473,16 @@ impl Email {
     /// Sets the values for the template's placeholders: anything that serialises to a JSON object,
     /// such as a struct, a map, or `serde_json::json!({…})`. It is serialised immediately. Only for a
     /// mail [from a template](Self::from_template).
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::from_template("noreply@example.com", "welcome")
+    ///     .to("jane@example.net")
+    ///     .template_data(serde_json::json!({"name": "Jane", "items": [{"price": 12}]}));
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "a reference serialises too")]
     pub fn template_data(mut self, data: impl Serialize) -> Self {
@@ -392,6 +508,16 @@ impl Email {
     ///
     /// A time that is outside of a limit by up to 10 minutes is sent to the API, which decides: the
     /// local clock may be wrong.
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").schedule(tomorrow);
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn schedule(mut self, time: impl Into<Timestamp>) -> Self {
         self.edit().schedule = Some(time.into());
@@ -399,6 +525,13 @@ impl Email {
     }
 
     /// Removes the [`schedule`](Self::schedule), so that the mail is sent at once.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").schedule("2026-12-01T09:00:00Z");
+    /// assert!(mail.without_schedule().parts().schedule().is_none());
+    /// ```
     #[must_use]
     pub fn without_schedule(mut self) -> Self {
         self.edit().schedule = None;
@@ -408,6 +541,14 @@ impl Email {
     /// Sets whether the API queues the mail without checks. Failures then show only in the activity
     /// and in webhooks. Default: `false`, which is always sent, since the API has announced another
     /// default. Not available in a batch.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").fastaccept(true);
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn fastaccept(mut self, fastaccept: bool) -> Self {
         self.edit().fastaccept = fastaccept;
@@ -415,6 +556,18 @@ impl Email {
     }
 
     /// Attaches a file.
+    ///
+    /// ```
+    /// use smtp2go_sdk::{Attachment, Email};
+    ///
+    /// let mail = Email::new("noreply@example.com", "Your report")
+    ///     .to("jane@example.net")
+    ///     .text("Two files are attached.")
+    ///     .attach(Attachment::from_path("report.pdf")) // read when the mail is sent
+    ///     .attach(Attachment::from_bytes("report.csv", "month,mails\n"));
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn attach(mut self, file: Attachment) -> Self {
         self.edit().attachments.push(file);
@@ -423,6 +576,17 @@ impl Email {
 
     /// Adds an image that the HTML shows: `<img src="cid:logo.png">` for the file name `logo.png`. The
     /// HTML must mention the image. The name must be unique and without white space.
+    ///
+    /// ```
+    /// use smtp2go_sdk::{Attachment, Email};
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello")
+    ///     .to("jane@example.net")
+    ///     .html(r#"<img src="cid:logo.png" alt="Acme">"#)
+    ///     .inline(Attachment::from_bytes("logo.png", &b"\x89PNG"[..]));
+    /// mail.validate()?;
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn inline(mut self, image: Attachment) -> Self {
         self.edit().inlines.push(image);
@@ -432,6 +596,15 @@ impl Email {
     /// Adds a field that the API has and this version does not list, or replaces it. Validation errors:
     /// the name of a listed field, also in other case or with other separators; `api_key` and
     /// `subaccount_id`.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hi").extra("campaign", 7);
+    /// mail.validate()?;
+    /// assert!(mail.extra("sender", "a@example.com").validate().is_err()); // a listed field
+    /// # Ok::<(), smtp2go_sdk::types::ValidationError>(())
+    /// ```
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.edit().extra.set(name.into(), &value.into());
@@ -443,6 +616,15 @@ impl Email {
     /// Does not check what only the API knows, such as whether the sender is verified and whether the
     /// template exists.
     ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@");
+    /// let error = mail.validate().unwrap_err();
+    /// let fields: Vec<_> = error.problems().iter().map(|problem| problem.field()).collect();
+    /// println!("{fields:?}"); // to[0], and that there is no body
+    /// ```
+    ///
     /// # Errors
     ///
     /// All problems, each with its field in the API's names.
@@ -453,6 +635,15 @@ impl Email {
     }
 
     /// Returns the parts of the mail, for reading.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net");
+    /// for mailbox in mail.parts().to() {
+    ///     println!("{mailbox}");
+    /// }
+    /// ```
     #[must_use]
     pub fn parts(&self) -> &EmailParts {
         &self.parts
@@ -462,6 +653,16 @@ impl Email {
     /// settings. The limit is the operation's
     /// [`max_body_bytes`](crate::operation::Operation::max_body_bytes): 50 MB. Blocks while it reads
     /// the size of files.
+    ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hello Jane");
+    /// assert_eq!(mail.size()?, mail.to_json()?.len() as u64);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If a file can't be read, or differs from the one of a stored mail, or a reader was used up. The

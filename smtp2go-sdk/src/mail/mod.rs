@@ -113,6 +113,22 @@ impl Client {
     /// each field. The size as sent, at most 50 MB, is checked if there are no other problems.
     /// Attachments are read while they are sent.
     ///
+    /// ```no_run
+    /// use smtp2go_sdk::{Certainty, Client, Email};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let mail = Email::new("Acme <noreply@example.com>", "Welcome")
+    ///     .to("jane@example.net")
+    ///     .text("Hello Jane");
+    /// match client.send(mail).await {
+    ///     Ok(sent) => println!("sent as {}", sent.email_id.as_deref().unwrap_or("(no id)")),
+    ///     Err(error) if error.certainty() == Certainty::Unknown => println!("look it up: {error}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`is_validation`](Error::is_validation), with [`field_errors`](Error::field_errors), for a
     /// mail that fails the check, and for an attachment that could not be read to its end. Otherwise
@@ -149,6 +165,16 @@ impl Client {
 
     /// Sends a finished MIME message, or schedules it. A file or reader is read while it is sent.
     ///
+    /// ```no_run
+    /// use smtp2go_sdk::{Client, Mime};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let message = Mime::from_path("message.eml");
+    /// client.send_mime(message).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The errors of [`send`](Self::send). Of the message only the size is checked, and of a message
     /// from lettre also that its envelope agrees with its headers.
@@ -174,6 +200,21 @@ impl Client {
     ///
     /// If one mail fails its check, nothing is sent. The error names every problem of every mail, as
     /// `emails[3].to[0]`. [`Email::fastaccept`] is not available here.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::{Client, Email};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let mails = ["jane@example.net", "joe@example.net"]
+    ///     .map(|to| Email::new("news@example.com", "News").to(to).text("Hello"));
+    /// for outcome in client.send_batch(mails).await?.outcomes() {
+    ///     if let Err(error) = outcome {
+    ///         println!("{error}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The errors of [`send`](Self::send). Also an error of certainty `Unknown` if the reply does not

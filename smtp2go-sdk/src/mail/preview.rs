@@ -64,6 +64,16 @@ impl Email {
     /// Text is written as 8bit if its lines allow that, to be readable. A file that SMTP2GO fetches
     /// from a URL is a reference (`message/external-body`).
     ///
+    /// ```
+    /// use smtp2go_sdk::Email;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mail = Email::new("noreply@example.com", "Hello").to("jane@example.net").text("Hello Jane");
+    /// assert!(mail.to_mime()?.contains("Subject: Hello\r\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// The errors of [`to_json`](Self::to_json), and [`is_validation`](Error::is_validation) for a mail
     /// from a template, because only the API knows its subject and bodies.

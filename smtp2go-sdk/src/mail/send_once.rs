@@ -80,6 +80,19 @@ impl Client {
     /// Sends a mail once, even if the reply is lost: [`send_once_with`](Self::send_once_with) with the
     /// default settings, which can take 30 minutes.
     ///
+    /// ```no_run
+    /// use smtp2go_sdk::{Client, Email};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let mail = Email::new("Acme <noreply@example.com>", "Your order 42")
+    ///     .to("jane@example.net")
+    ///     .text("Thank you.")
+    ///     .idempotency_key("order-42/confirmation");
+    /// client.send_once(mail).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Those of [`send_once_with`](Self::send_once_with).
     pub async fn send_once(&self, email: Email) -> Result<Reply<Sent>, Error> {
@@ -94,6 +107,22 @@ impl Client {
     /// - found: returns `Ok` with [`Sent::looked_up`] set and the reply of the search.
     /// - absent: sends the mail again, up to [`max_resends`](SendOnce::max_resends) times.
     /// - neither by the [`deadline`](SendOnce::deadline): returns the error of the last send.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::{Client, Email, SendOnce};
+    ///
+    /// # async fn example(client: Client) -> Result<(), smtp2go_sdk::Error> {
+    /// // Never sends again: after a lost reply, it only looks the mail up.
+    /// let settings = SendOnce::new().max_resends(0);
+    /// let mail = Email::new("Acme <noreply@example.com>", "Your order 42")
+    ///     .to("jane@example.net")
+    ///     .text("Thank you.")
+    ///     .idempotency_key("order-42/confirmation");
+    /// let sent = client.send_once_with(mail, settings).await?;
+    /// println!("looked up: {}", sent.looked_up);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// If the future is dropped, nothing more is sent. The mail may have been sent before: look it up with

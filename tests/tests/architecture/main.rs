@@ -1,10 +1,11 @@
 //! Rules for the sources that the compiler does not check: imports between layers, the single file
-//! that judges replies, distinct names of private types, lists of features, and the code on
+//! that judges replies, distinct names of private types, lists of features, examples, and the code on
 //! documentation pages.
 
 // Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod examples;
 mod features;
 mod imports;
 mod modules;

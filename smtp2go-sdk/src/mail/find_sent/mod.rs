@@ -293,6 +293,22 @@ impl Client {
     /// [`rate_limits`](crate::ClientBuilder::rate_limits)). The API key must permit `/activity/search`; a new
     /// API key permits only `/email/send`.
     ///
+    /// ```no_run
+    /// use std::time::SystemTime;
+    /// use smtp2go_sdk::{Client, FindSent, Found};
+    ///
+    /// # async fn example(client: Client, started: SystemTime) -> Result<(), smtp2go_sdk::Error> {
+    /// let wanted = FindSent::new("order-42/confirmation", started).to("jane@example.net");
+    /// match client.find_sent(&wanted).await? {
+    ///     Found::Sent { .. } => println!("sent"),
+    ///     Found::Absent => println!("not sent: send it again"),
+    ///     Found::NotYet { look_again_at } => println!("look again at {look_again_at:?}"),
+    ///     other => println!("no proof: ask a person: {other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`is_config`](Error::is_config) if no mail can have such a key or header name. Otherwise the errors of
     /// [`execute`](Self::execute). An error says nothing about the mail: look again.
@@ -309,6 +325,19 @@ impl Client {
     /// The search covers all mail of the account since the earliest of these mails. So look up old mails
     /// separately from new ones. [`to`](FindSent::to) and [`sender`](FindSent::sender) are ignored for several
     /// mails.
+    ///
+    /// ```no_run
+    /// use std::time::SystemTime;
+    /// use smtp2go_sdk::{Client, FindSent, Found};
+    ///
+    /// # async fn example(client: Client, started: SystemTime) -> Result<(), smtp2go_sdk::Error> {
+    /// let wanted = [41, 42].map(|order| FindSent::new(format!("order-{order}/confirmation"), started));
+    /// for found in client.find_all_sent(&wanted).await? {
+    ///     println!("sent: {}", matches!(found, Found::Sent { .. }));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of [`find_sent`](Self::find_sent).
