@@ -56,7 +56,6 @@ fn every_feature_has_a_comment() {
 fn feature_tables_list_every_feature() {
     for (manifest, document) in [
         ("smtp2go-types/Cargo.toml", "smtp2go-types/README.md"),
-        ("smtp2go-sdk/Cargo.toml", "README.md"),
         ("smtp2go-sdk/Cargo.toml", "smtp2go-sdk/README.md"),
         ("smtp2go-outbox/Cargo.toml", "smtp2go-outbox/README.md"),
         ("smtp2go-sandbox/Cargo.toml", "smtp2go-sandbox/README.md"),
