@@ -4,6 +4,7 @@ pub mod clients;
 pub mod compare;
 pub mod diff;
 pub mod fuzz;
+mod guide;
 pub mod lint;
 pub mod publish;
 mod sandbox;
@@ -65,8 +66,10 @@ pub enum Task {
     },
     /// Call a Prism mock of the spec with the SDK, by the groups' methods and by the raw client.
     Mock,
-    /// Create the files to publish: the spec, an offline API reference, a landing page, and JSON
-    /// Schemas of the webhook events.
+    /// Create the files to publish: the spec, an offline API reference, a landing page, JSON Schemas of the
+    /// webhook events, and a guide: README.md and docs/.
+    ///
+    /// Installs mdbook below the target folder by cargo.
     Publish {
         /// The target folder. An earlier publication in it is replaced.
         #[arg(long, default_value = "target/spec")]

@@ -1,5 +1,5 @@
-//! The published folder, for users of other languages: the spec, an offline reference, a landing
-//! page, and JSON Schemas of the webhook events.
+//! The published folder: the spec, an offline reference, a landing page, JSON Schemas of the webhook
+//! events, and the guide.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::collection::COLLECTION;
 use crate::document::{Document, JSON, map};
 use crate::spec::clients::LANGUAGES;
+use crate::spec::guide;
 use crate::spec::tools::{self, Tools};
 use crate::twin::TWIN;
 use crate::{SPEC, known, load, schema};
@@ -28,7 +29,8 @@ const LOGOS: [&str; 2] = [
 ];
 
 /// Links of the landing page, besides the schemas of webhooks.
-const LINKED: [&str; 6] = [
+const LINKED: [&str; 7] = [
+    "guide/index.html",
     "reference.html",
     "openapi.yaml",
     "openapi.json",
@@ -81,6 +83,7 @@ pub fn publish(root: &Path, tools: &Tools, out: &Path) -> Result<(), String> {
     }
     tools::write(&out.join("index.html"), landing(document, &names))?;
     tools::write(&out.join("reference.html"), reference(tools, out)?)?;
+    guide::build(root, tools.target(), &out.join(guide::FOLDER))?;
     println!(
         "{}: index.html, {}, webhooks/{}",
         out.display(),
@@ -191,6 +194,10 @@ pub fn check(root: &Path, out: &Path) -> Result<(), String> {
     let profile =
         tempfile::tempdir().map_err(|error| format!("can't create a temporary folder: {error}"))?;
     hears(profile.path())?;
+    let guide = out.join(guide::FOLDER);
+    let pages = guide::check(&guide)?;
+    open(&guide, "index.html", profile.path())?;
+    println!("the guide has {pages} pages, and all of its links lead somewhere");
     let landing = open(&out, "index.html", profile.path())?;
     for link in LINKED {
         if !landing.contains(&format!("href=\"{link}\"")) || !out.join(link).exists() {
