@@ -6,6 +6,23 @@
     doc = include_str!("../README.md")
 )]
 //!
+//! ## When to use which
+//!
+//! | To | Use |
+//! | --- | --- |
+//! | send a mail | [`Client::send`] |
+//! | send many mails, a few at a time | [`Client::send_all`] |
+//! | send many mails in one request | [`Client::send_batch`] |
+//! | send a message that another library composed | [`Client::send_mime`] |
+//! | send a mail once although its reply may be lost | [`Client::send_once`] |
+//! | send a mail once although the program may crash | the crate [smtp2go-outbox](https://docs.rs/smtp2go-outbox) |
+//! | ask whether a mail was sent | [`Client::find_sent`] |
+//! | receive deliveries and bounces | [`webhook`] |
+//! | stop or allow mail to an address | `client.suppression()` |
+//! | call any other operation | its group, such as `client.template()` |
+//! | call an operation that this version does not list | [`Client::execute`] |
+//! | test a program | the crate [smtp2go-sandbox](https://docs.rs/smtp2go-sandbox), or without a server `test_util` |
+//!
 //! ## API surface
 //!
 //! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and

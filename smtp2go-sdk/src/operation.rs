@@ -1,5 +1,8 @@
 //! Operations of the API: path, idempotency, limits and other facts. The generated table of all
 //! operations is [`operations`](crate::operations).
+//!
+//! Most programs don't need this module. Use it to read an operation's limits, or to describe an operation
+//! that the API has and this version does not list, for [`Client::execute`](crate::Client::execute).
 
 use std::time::Duration;
 

@@ -16,6 +16,12 @@
 //! # }
 //! ```
 //!
+//! # When to use it
+//!
+//! Prefer the groups, such as `client.template()`: their errors say whether a call may have been processed,
+//! and their replies are without the envelope. Use the raw client for code that was written for
+//! progenitor's client of the same document, or if you need the whole reply as progenitor types it.
+//!
 //! # What differs from the groups
 //!
 //! - Requests are checked by their JSON, which is parsed again for that
