@@ -199,9 +199,10 @@ fn typos(root: &Path, tools: &Tools) -> Result<Finding, String> {
         "smtp2go-sandbox/README.md",
         "smtp2go-sandbox/REFERENCE.md",
         "smtp2go-sandbox/src",
-        "smtp2go-sdk",
+        "smtp2go-sdk/README.md",
+        "smtp2go-sdk/examples",
+        "smtp2go-sdk/src",
         "smtp2go-types/README.md",
-        "smtp2go-types/src",
     ] {
         if root.join(path).exists() {
             command.arg(path);
