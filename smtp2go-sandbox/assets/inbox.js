@@ -206,7 +206,9 @@ function keepWidth() {
 }
 
 document.addEventListener("change", (event) => {
-  if (event.target.name === "width") sessionStorage.setItem("width", event.target.id);
+  if (event.target.name !== "width") return;
+  sessionStorage.setItem("width", event.target.id);
+  fit();
 });
 
 // Shows another item, or the same item after a form was submitted, without a reload.
