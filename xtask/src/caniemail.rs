@@ -15,7 +15,7 @@ use crate::spec::tools::{read, run, stdout, write};
 const PACKAGE: &str = "caniemail@2.0.2";
 
 /// The folder of the written files, from the root of the repository.
-const FOLDER: &str = "smtp2go-sandbox/assets/caniemail";
+pub(crate) const FOLDER: &str = "smtp2go-sandbox/assets/caniemail";
 
 /// Features that HTML does not show.
 const LEFT_OUT: &[&str] = &["bimi"];

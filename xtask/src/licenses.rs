@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::caniemail;
 use crate::document::list;
 use crate::spec::tools::{at, read, stdout};
 
@@ -30,7 +31,8 @@ struct Library {
 }
 
 /// Returns a text file with the licences of the libraries that a package's program links: the crates, Rust's
-/// standard library and the C library. It depends only on Cargo.lock, the toolchain and the C library.
+/// standard library, the C library and the data that it has built in. It depends only on Cargo.lock, the toolchain, the
+/// C library and that data.
 ///
 /// # Errors
 ///
@@ -43,6 +45,12 @@ pub(crate) fn third_party(root: &Path, package: &str) -> Result<String, String> 
         expression: "LGPL-2.1-or-later".to_owned(),
         source: "https://www.gnu.org/software/libc/".to_owned(),
         texts: vec![read(Path::new(GLIBC))?],
+    });
+    libraries.push(Library {
+        name: "Data of Can I email".to_owned(),
+        expression: "MIT".to_owned(),
+        source: "https://www.caniemail.com".to_owned(),
+        texts: vec![read(&root.join(caniemail::FOLDER).join("LICENSE"))?],
     });
     Ok(page(package, &libraries))
 }

@@ -260,7 +260,7 @@ fn subject(mail: &Mail) -> Found {
             Warn,
             "Looks like a reply, but In-Reply-To is missing: spam filters count that.",
         ),
-        0..=LONG_SUBJECT => found(
+        1..=LONG_SUBJECT => found(
             Pass,
             "Short enough for most mail clients. Phones show about 40 characters.",
         ),

@@ -99,7 +99,7 @@ impl<'a> LinkFinder<'a> {
             HtmlPart::Attribute("href", value) => match self.element.as_str() {
                 "a" | "area" => self.open = Some((line, value.trim().to_owned())),
                 "base" | "link" => {}
-                _ => self.add("link", line, value.trim(), String::new()),
+                _ => self.add("link", line, value.trim(), ""),
             },
             HtmlPart::Attribute("src" | "background" | "poster", value) => {
                 self.source = Some((line, value.trim().to_owned()));
@@ -114,7 +114,7 @@ impl<'a> LinkFinder<'a> {
                     if self.open.is_some() && self.text.is_empty() {
                         self.text.push_str(&alt);
                     }
-                    self.add("image", line, &url, alt);
+                    self.add("image", line, &url, &alt);
                 }
                 self.alt.clear();
                 if self.element == "area" {
@@ -133,7 +133,7 @@ impl<'a> LinkFinder<'a> {
         let text = std::mem::take(&mut self.text);
         if let Some((line, url)) = self.open.take() {
             let words: Vec<_> = text.split_whitespace().collect();
-            self.add("link", line, &url, words.join(" "));
+            self.add("link", line, &url, &words.join(" "));
         }
     }
 
@@ -169,12 +169,12 @@ impl<'a> LinkFinder<'a> {
             read = start + url.len();
             // Marks after a URL belong to the sentence.
             let url = url.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '\'', ']']);
-            self.add("text", line, url, String::new());
+            self.add("text", line, url, "");
         }
     }
 
-    fn add(&mut self, kind: &'static str, line: usize, url: &str, text: String) {
-        let problems = self.problems(kind, url, &text);
+    fn add(&mut self, kind: &'static str, line: usize, url: &str, text: &str) {
+        let problems = self.problems(kind, url, text);
         let report = &mut self.report;
         match kind {
             "link" => report.links += 1,
@@ -189,7 +189,7 @@ impl<'a> LinkFinder<'a> {
         report.list.push(FoundLink {
             kind,
             url: cut_to(url, SHOWN_LINK),
-            text: cut_to(&text, SHOWN_TEXT),
+            text: cut_to(text, SHOWN_TEXT),
             line,
             problems,
         });
