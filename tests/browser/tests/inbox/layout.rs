@@ -99,6 +99,10 @@ fn frame_has_the_height_of_its_mail_within_bounds() {
             .await;
         browser.until(FITTED).await;
         let wide = browser.run(HEIGHT).await.as_f64().unwrap();
+        browser.click("#width-phone + span").await;
+        browser.until(&format!("{HEIGHT} > {}", wide + 50.0)).await;
+        browser.click("#width-full + span").await;
+        browser.until(&format!("{HEIGHT} === {wide}")).await;
         browser.size(390, 844).await;
         let higher = format!("{HEIGHT} > {}", wide + 50.0);
         browser.until(&higher).await;
