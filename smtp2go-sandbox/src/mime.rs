@@ -1,6 +1,6 @@
 //! Parses MIME messages, for assertions, the inbox and the checks.
 
-use mail_parser::{Message, MessageParser, MimeHeaders as _, PartType};
+use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 
 use crate::address::{self, Mailbox};
 use crate::mail::Attachment;
@@ -25,9 +25,9 @@ pub(crate) struct Mime {
     pub(crate) bcc: Vec<String>,
     pub(crate) text: Option<String>,
     pub(crate) html: Option<String>,
-    /// The body is encrypted. Needed only to check a new message.
+    /// The body can't be read. Needed only to check a new message.
     #[serde(skip)]
-    is_encrypted: bool,
+    is_unreadable: bool,
 }
 
 impl Mime {
@@ -46,7 +46,7 @@ impl Mime {
         let MimeBodies {
             text,
             html,
-            is_encrypted,
+            is_unreadable,
         } = MimeBodies::new(message);
         Self {
             size: message.len(),
@@ -57,7 +57,7 @@ impl Mime {
             bcc,
             text,
             html,
-            is_encrypted,
+            is_unreadable,
             headers,
         }
     }
@@ -94,12 +94,12 @@ impl Mime {
     }
 
     /// Refuses a message without a body, like `/email/send` does: HTML or a text that is not just line
-    /// breaks, which any message ends with. An encrypted body is accepted, because it can't be read.
+    /// breaks, which any message ends with. A body that can't be read is accepted.
     pub(crate) fn check_body(&self) -> Result<(), String> {
         let text = self.text.as_deref().unwrap_or_default();
         let text = text.trim_end_matches(['\r', '\n']);
         let html = self.html.as_deref().unwrap_or_default();
-        match is_blank(text, html) && !self.is_encrypted {
+        match is_blank(text, html) && !self.is_unreadable {
             true => Err("The message has no body: its text and its HTML are blank.".into()),
             false => Ok(()),
         }
@@ -210,7 +210,8 @@ struct MimeBodies {
     text: Option<String>,
     /// All parts of HTML, in the same way.
     html: Option<String>,
-    is_encrypted: bool,
+    /// The body is encrypted, or the parser can't decode a part of it, such as invalid base64.
+    is_unreadable: bool,
 }
 
 impl MimeBodies {
@@ -221,22 +222,28 @@ impl MimeBodies {
         };
         // In these lists, the parser also has HTML in place of a missing text, and text in place of missing
         // HTML. A text part that is not in the list of texts is an attachment; the same holds for HTML.
-        let part = |id: &u32| message.parts.get(*id as usize).map(|part| &part.body);
+        let part = |id: &u32| message.parts.get(*id as usize);
         let texts = message.text_body.iter().filter_map(part);
-        let texts = texts.filter_map(|body| match body {
-            PartType::Text(text) => Some(text.as_ref()),
+        let texts = texts.filter_map(|part| match &part.body {
+            PartType::Text(text) => Some((part, text.as_ref())),
             _ => None,
         });
-        bodies.text = joined(texts);
         let htmls = message.html_body.iter().filter_map(part);
-        let htmls = htmls.filter_map(|body| match body {
-            PartType::Html(html) => Some(html.as_ref()),
+        let htmls = htmls.filter_map(|part| match &part.body {
+            PartType::Html(html) => Some((part, html.as_ref())),
             _ => None,
         });
-        bodies.html = joined(htmls);
+        let is_undecodable = |(part, decoded): (&MessagePart<'_>, &str)| {
+            let range = part.offset_body as usize..part.offset_end as usize;
+            let raw = message.raw_message.get(range).unwrap_or_default();
+            decoded.is_empty() && !raw.trim_ascii().is_empty()
+        };
+        bodies.is_unreadable = texts.clone().chain(htmls.clone()).any(is_undecodable);
+        bodies.text = joined(texts.map(|(_, text)| text));
+        bodies.html = joined(htmls.map(|(_, html)| html));
         let kind = message.content_type();
         let kind = kind.and_then(|kind| Some((kind.ctype(), kind.subtype()?)));
-        bodies.is_encrypted = kind.is_some_and(|(kind, subtype)| {
+        bodies.is_unreadable |= kind.is_some_and(|(kind, subtype)| {
             (kind == "multipart" && subtype.eq_ignore_ascii_case("encrypted"))
                 || subtype.eq_ignore_ascii_case("pkcs7-mime")
                 || subtype.eq_ignore_ascii_case("x-pkcs7-mime")
@@ -376,6 +383,15 @@ mod tests {
                 false,
             ),
             (multipart("encrypted", &[file, file]), false),
+            ("Content-Transfer-Encoding: base64\n\n!\n".to_owned(), false),
+            (
+                "Content-Transfer-Encoding: base64\n\nCg==\n".to_owned(),
+                true,
+            ),
+            (
+                "Content-Type: text/html; charset=utf-7\n\n+ADw\n".to_owned(),
+                false,
+            ),
             (multipart("mixed", &[file]), true),
             (multipart("mixed", &[file, note]), true),
             (multipart("mixed", &["\n\n", file]), true),
