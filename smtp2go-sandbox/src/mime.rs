@@ -1,6 +1,6 @@
 //! Parses MIME messages, for assertions, the inbox and the checks.
 
-use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
+use mail_parser::{ContentType, Message, MessageParser, MimeHeaders as _, PartType};
 
 use crate::address::{self, Mailbox};
 use crate::mail::Attachment;
@@ -222,25 +222,29 @@ impl MimeBodies {
         };
         // In these lists, the parser also has HTML in place of a missing text, and text in place of missing
         // HTML. A text part that is not in the list of texts is an attachment; the same holds for HTML.
-        let part = |id: &u32| message.parts.get(*id as usize);
+        let part = |id: &u32| message.parts.get(*id as usize).map(|part| &part.body);
         let texts = message.text_body.iter().filter_map(part);
-        let texts = texts.filter_map(|part| match &part.body {
-            PartType::Text(text) => Some((part, text.as_ref())),
+        let texts = texts.filter_map(|body| match body {
+            PartType::Text(text) => Some(text.as_ref()),
             _ => None,
         });
         let htmls = message.html_body.iter().filter_map(part);
-        let htmls = htmls.filter_map(|part| match &part.body {
-            PartType::Html(html) => Some((part, html.as_ref())),
+        let htmls = htmls.filter_map(|body| match body {
+            PartType::Html(html) => Some(html.as_ref()),
             _ => None,
         });
-        let is_undecodable = |(part, decoded): (&MessagePart<'_>, &str)| {
+        bodies.is_unreadable = message.parts.iter().any(|part| {
+            let (PartType::Text(decoded) | PartType::Html(decoded)) = &part.body else {
+                return false;
+            };
             let range = part.offset_body as usize..part.offset_end as usize;
             let raw = message.raw_message.get(range).unwrap_or_default();
-            decoded.is_empty() && !raw.trim_ascii().is_empty()
-        };
-        bodies.is_unreadable = texts.clone().chain(htmls.clone()).any(is_undecodable);
-        bodies.text = joined(texts.map(|(_, text)| text));
-        bodies.html = joined(htmls.map(|(_, html)| html));
+            let kind = part.content_type().map_or("text", ContentType::ctype);
+            let is_lost = decoded.is_empty() && !raw.trim_ascii().is_empty();
+            kind.eq_ignore_ascii_case("text") && (part.is_encoding_problem || is_lost)
+        });
+        bodies.text = joined(texts);
+        bodies.html = joined(htmls);
         let kind = message.content_type();
         let kind = kind.and_then(|kind| Some((kind.ctype(), kind.subtype()?)));
         bodies.is_unreadable |= kind.is_some_and(|(kind, subtype)| {
@@ -384,6 +388,10 @@ mod tests {
             ),
             (multipart("encrypted", &[file, file]), false),
             ("Content-Transfer-Encoding: base64\n\n!\n".to_owned(), false),
+            (
+                "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPHA*==\n".to_owned(),
+                false,
+            ),
             (
                 "Content-Transfer-Encoding: base64\n\nCg==\n".to_owned(),
                 true,
