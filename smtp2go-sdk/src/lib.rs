@@ -90,12 +90,29 @@
 //! - Of the features for TLS, `rustls-ring` takes precedence over `rustls-aws-lc`, and both over `native-tls`.
 //!   `rustls-aws-lc` uses the provider that the program installed, or else aws-lc. Without any of them, only plain
 //!   http works: to this machine, and to hosts named by [`ClientBuilder::allow_http`].
+//! - The TLS features, `http2`, `raw`, `lettre`, `blocking` and `axum` change nothing on wasm32.
 //! - `http2`: a request that the server refused counts as not sent.
 //! - `raw` adds progenitor-client, which is under MPL-2.0, and six more crates.
 //! - `lettre`: `lettre::Message` for [`Client::send_mime`], and `LettreTransport`; with `blocking` also
 //!   `blocking::LettreTransport`.
+//!
+//! ## In Cloudflare Workers
+//!
+//! On `wasm32-unknown-unknown`, requests go through the runtime's `fetch`, which has TLS and connections of
+//! its own. It is tested in workerd, the runtime of Cloudflare Workers. Build a client for each request, with
+//! [`Client::from_lookup`], since Workers don't let requests share connections or wake each other.
+//!
+//! Not there, so that code that uses it does not compile:
+//! - `Client::from_env`, `CallOptions::end_by`;
+//! - settings of connections: `ClientBuilder::connect_timeout`, `proxy` and `http_client`;
+//! - files and blocking readers: `Attachment::from_path`, `Mime::from_path` and their
+//!   `from_blocking_reader`. The file of a [stored mail](Email#stored-mail) is an error when it is sent;
+//! - what the features `raw`, `lettre`, `blocking` and `axum` add.
+//!
+//! Without HTTP/2's refusals and with the runtime's errors, less is proven: a send that fails without a reply is
+//! mostly [`Certainty::Unknown`], even if the host could not be reached.
 
-#[cfg(feature = "blocking")]
+#[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub mod blocking;
 mod body;
 mod call;
@@ -111,7 +128,8 @@ mod generated;
 mod log_watch;
 mod mail;
 pub mod operation;
-#[cfg(feature = "raw")]
+mod platform;
+#[cfg(all(feature = "raw", not(target_family = "wasm")))]
 pub mod raw;
 mod region;
 mod suppression;
@@ -130,7 +148,7 @@ pub use generated::{groups, operations};
 pub use mail::{Attachment, AttachmentKind, Batch, Email, EmailParts, Mailbox, MailboxError, Mime};
 pub use mail::{BulkMail, IntoMail, Mails};
 pub use mail::{FindSent, Found, SendOnce};
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 pub use mail::{IdempotencyKey, LettreTransport};
 pub use mail::{SendAll, SendHandle, SendOutcome, SendReport, SendState, Sent};
 pub use region::Region;

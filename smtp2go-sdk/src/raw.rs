@@ -4,7 +4,7 @@
 //! operationId, which takes the request and returns the whole reply: the envelope with its data. The
 //! methods are what progenitor generates from the specification, unchanged. Hooks of this crate send
 //! their requests, so key, region, rate limits, retries, time limits, tracing and the verdict on replies
-//! are those of the client.
+//! are those of the client. Not on wasm32.
 //!
 //! ```no_run
 //! use smtp2go_sdk::types::TemplateViewRequest;

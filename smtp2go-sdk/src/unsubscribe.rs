@@ -110,10 +110,10 @@ fn is_part(part: &str) -> bool {
     name == Some(FIELD) && content.trim() == VALUE
 }
 
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", not(target_family = "wasm")))]
 pub use self::extractor::OneClick;
 
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", not(target_family = "wasm")))]
 mod extractor {
     use ::axum::extract::{FromRequest, Request};
     use http::StatusCode;

@@ -1,4 +1,4 @@
-//! A blocking client, for programs that are not async (feature `blocking`).
+//! A blocking client, for programs that are not async (feature `blocking`). Not on wasm32.
 //!
 //! ```no_run
 //! use smtp2go_sdk::Email;
@@ -56,7 +56,7 @@
 mod bulk;
 mod client;
 mod items;
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 mod lettre;
 mod suppression;
 mod worker;
@@ -65,7 +65,7 @@ pub use self::bulk::SendAll;
 pub(crate) use self::client::iterate;
 pub use self::client::{Client, ClientBuilder};
 pub use self::items::{Items, Pages};
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 pub use self::lettre::LettreTransport;
 #[doc(inline)]
 pub use crate::generated::blocking as groups;

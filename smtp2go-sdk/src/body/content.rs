@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::io::AsyncRead;
-use tokio::runtime::Handle;
 
 use crate::body::read::{Base64Stream, ContentReader};
+use crate::platform::{NotRun, blocking};
 use crate::{Error, FieldError};
 
 /// Number of bytes of a file that are read in advance to guess its media type.
@@ -27,6 +27,7 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    #[cfg(not(target_family = "wasm"))]
     pub(crate) fn blocking_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         let reader = SharedReader::new(ContentReader::Blocking(Box::new(reader)));
         Self::Reader { length, reader }
@@ -189,11 +190,11 @@ impl Files {
         if paths.is_empty() {
             return Ok(Self(HashMap::new()));
         }
-        let Ok(runtime) = Handle::try_current() else {
-            return Err(Error::config("called outside of a tokio runtime"));
-        };
-        let files = runtime.spawn_blocking(|| Self::look_now(paths)).await;
-        files.map_err(|_| Error::config("the runtime is shutting down"))
+        match blocking(|| Self::look_now(paths)).await {
+            Ok(files) => Ok(files),
+            Err(NotRun::NoRuntime) => Err(Error::config("called outside of a tokio runtime")),
+            Err(NotRun::Ended) => Err(Error::config("the runtime is shutting down")),
+        }
     }
 
     /// Reads the properties of the files. Blocks.

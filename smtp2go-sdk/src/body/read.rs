@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::runtime::Handle;
 
 use crate::FieldError;
+use crate::platform::{NotRun, blocking};
 
 /// Number of bytes read at a time, which bounds the memory that content takes. A multiple of three:
 /// the concatenated base64 of the chunks is the base64 of the whole.
@@ -31,21 +31,21 @@ impl ContentReader {
     async fn read(self, limit: usize) -> io::Result<(Self, Vec<u8>)> {
         match self {
             Self::Blocking(mut reader) => {
-                let Ok(runtime) = Handle::try_current() else {
-                    return Err(io::Error::other("read outside of a tokio runtime"));
-                };
                 let read = move || {
                     let mut chunk = Vec::with_capacity(limit);
                     let mut limited = reader.by_ref().take(limit as u64);
                     limited.read_to_end(&mut chunk)?;
                     Ok((Self::Blocking(reader), chunk))
                 };
-                let result = runtime.spawn_blocking(read).await;
-                result.unwrap_or_else(|_| {
-                    Err(io::Error::other(
+                match blocking(read).await {
+                    Ok(result) => result,
+                    Err(NotRun::NoRuntime) => {
+                        Err(io::Error::other("read outside of a tokio runtime"))
+                    }
+                    Err(NotRun::Ended) => Err(io::Error::other(
                         "reading stopped: the reader panicked or the runtime is shutting down",
-                    ))
-                })
+                    )),
+                }
             }
             Self::Async(mut reader) => {
                 let mut chunk = vec![0; limit];

@@ -15,12 +15,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use crate::platform::time::{Instant, Sleep, sleep_until};
+use crate::platform::transport::{self, Url};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::StatusCode;
 use http_body::{Frame, SizeHint};
-use reqwest::Url;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Core;
 use super::failover::Host;
@@ -60,7 +60,7 @@ const GRACE: Duration = Duration::from_millis(20);
 /// A request, ready to be sent.
 pub(crate) struct Request {
     /// The HTTP client of the caller's runtime.
-    pub(crate) http: reqwest::Client,
+    pub(crate) http: transport::Client,
     pub(crate) operation: &'static Operation,
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) parts: Arc<[Part]>,
@@ -139,12 +139,12 @@ impl Core {
     }
 
     /// Builds the request for the HTTP client.
-    fn request(request: &Request, host: &Host, wire: &Arc<Wire>) -> reqwest::Request {
+    fn request(request: &Request, host: &Host, wire: &Arc<Wire>) -> transport::Request {
         let Operation { method, path, .. } = request.operation;
         let body = AttemptBody::new(wire.clone(), request.parts.clone());
-        let mut sent = reqwest::Request::new(method.clone(), host.url(path));
+        let mut sent = transport::Request::new(method.clone(), host.url(path));
         *sent.headers_mut() = HeaderMap::clone(&request.headers);
-        *sent.body_mut() = Some(reqwest::Body::wrap(body));
+        *sent.body_mut() = Some(transport::Body::wrap(body));
         sent
     }
 }

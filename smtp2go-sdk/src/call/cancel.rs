@@ -66,7 +66,7 @@ impl CallCancel {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
+    use crate::platform::time::Instant;
 
     use super::*;
 

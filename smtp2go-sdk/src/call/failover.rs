@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::Url;
-use tokio::time::Instant;
+use crate::platform::time::Instant;
+use crate::platform::transport::Url;
 
 use crate::Region;
 

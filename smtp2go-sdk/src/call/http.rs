@@ -92,9 +92,19 @@ impl HttpClients {
         })
     }
 
+    /// Returns the client of the caller's runtime.
+    ///
+    /// # Errors
+    /// If there is no runtime, or the client can't be built.
+    pub(crate) fn current(&self) -> Result<reqwest::Client, Error> {
+        let runtime = Handle::try_current()
+            .map_err(|_| Error::config("called outside of a tokio runtime"))?;
+        self.of(&runtime)
+    }
+
     /// Returns the client of a runtime. It is built on the runtime's first call, and dropped when the
     /// runtime ends.
-    pub(crate) fn of(&self, runtime: &Handle) -> Result<reqwest::Client, Error> {
+    fn of(&self, runtime: &Handle) -> Result<reqwest::Client, Error> {
         let Some((setup, clients)) = &self.by_runtime else {
             return Ok(self.first.clone());
         };
@@ -134,7 +144,7 @@ impl HttpClients {
     }
 
     /// Returns a client for code that only builds requests with it.
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn for_building_requests(&self) -> reqwest::Client {
         self.first.clone()
     }

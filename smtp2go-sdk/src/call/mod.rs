@@ -15,14 +15,19 @@
 mod attempt;
 pub(crate) mod cancel;
 pub(crate) mod failover;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod http;
+#[cfg(target_family = "wasm")]
+pub(crate) mod http_fetch;
 mod observer;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod proxy;
 pub(crate) mod rate_limit;
 mod reply;
 mod retry;
 mod settings;
 pub(crate) mod telemetry;
+#[cfg(not(target_family = "wasm"))]
 pub(crate) mod tls;
 pub(crate) mod verdict;
 
@@ -31,10 +36,10 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::platform::time::{Instant, now, sleep};
 use ::http::HeaderMap;
-use tokio::time::{Instant, sleep};
 use tracing::Span;
 
 use self::attempt::{Limits, Request, Wire};
@@ -48,6 +53,8 @@ use crate::body::Body;
 use crate::error::{Error, ErrorKind};
 use crate::operation::Operation;
 
+#[cfg(target_family = "wasm")]
+pub(crate) use http_fetch as http;
 pub use observer::{AttemptReport, CallReport, Next, Observer};
 pub use reply::{RawReply, Reply};
 pub use retry::RetryPolicy;
@@ -64,7 +71,8 @@ pub(crate) struct Core {
     max_reply_values: usize,
     observer: Option<Arc<dyn Observer>>,
     permits: Permits,
-    jitter: Mutex<fastrand::Rng>,
+    /// `None` before its first use: in a Worker, only the handling of a request has random numbers.
+    jitter: Mutex<Option<fastrand::Rng>>,
 }
 
 /// The arguments of [`Core::new`].
@@ -74,7 +82,8 @@ pub(crate) struct CoreParts {
     pub(crate) max_reply_bytes: u64,
     pub(crate) max_reply_values: usize,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) jitter: fastrand::Rng,
+    /// Seeded at random if `None`.
+    pub(crate) jitter_seed: Option<u64>,
 }
 
 impl Core {
@@ -86,7 +95,7 @@ impl Core {
             max_reply_values: parts.max_reply_values,
             observer: parts.observer,
             permits: Permits::default(),
-            jitter: Mutex::new(parts.jitter),
+            jitter: Mutex::new(parts.jitter_seed.map(fastrand::Rng::with_seed)),
         }
     }
 
@@ -95,7 +104,7 @@ impl Core {
         self.hosts.first().base_url.as_str()
     }
 
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn http(&self) -> &HttpClients {
         &self.http
     }
@@ -164,8 +173,7 @@ impl Core {
         headers: Arc<HeaderMap>,
         body: Body,
     ) -> Result<Request, Error> {
-        let runtime = tokio::runtime::Handle::try_current()
-            .map_err(|_| Error::config("called outside of a tokio runtime"))?;
+        let http = self.http.current()?;
         operation.check_path().map_err(Error::config)?;
         let size = body.size();
         if let Some(limit) = operation.max_body_bytes
@@ -174,7 +182,7 @@ impl Core {
             return Err(Error::not_sent(ErrorKind::TooLarge { size, limit }));
         }
         Ok(Request {
-            http: self.http.of(&runtime)?,
+            http,
             operation,
             headers,
             rewindable: body.is_rewindable(),
@@ -185,7 +193,8 @@ impl Core {
 
     fn random(&self) -> f64 {
         let mut jitter = self.jitter.lock().unwrap_or_else(PoisonError::into_inner);
-        jitter.f64()
+        let seeded = || fastrand::Rng::with_seed(crate::platform::random());
+        jitter.get_or_insert_with(seeded).f64()
     }
 }
 
@@ -265,23 +274,23 @@ impl<'a> CallInProgress<'a> {
     /// Sends the request once.
     async fn attempt(&mut self) -> Attempted {
         let (core, host) = (self.core, self.route.host());
-        let now = Instant::now();
+        let started = Instant::now();
         let total = self.settings.timeout.saturating_add(self.request.upload);
         let limits = Limits {
-            total: total.min(self.deadline.saturating_duration_since(now)),
+            total: total.min(self.deadline.saturating_duration_since(started)),
             idle: self.settings.timeout,
         };
         self.attempts += 1;
-        let wire = Arc::new(Wire::new(now, limits.total));
+        let wire = Arc::new(Wire::new(started, limits.total));
         self.telemetry.attempt_started(&host.site, &wire);
         let jitter = core.random();
         let (mut answered, mut paused) = (None, None);
         let retry = &self.settings.retry;
         let head = |status, headers: &HeaderMap| {
-            let now = *answered.insert(Instant::now());
-            paused = pause_after(retry, status, headers, (jitter, SystemTime::now()));
+            let arrived = *answered.insert(Instant::now());
+            paused = pause_after(retry, status, headers, (jitter, now()));
             if let Some(pause) = paused {
-                core.permits.pause(now, pause);
+                core.permits.pause(arrived, pause);
             }
         };
         let evidence = core.attempt(self.request, host, wire, limits, head).await;
@@ -328,7 +337,7 @@ impl<'a> CallInProgress<'a> {
             has_budget: host.has_retry(),
             has_other_host: self.route.has_fresh(),
             jitter,
-            now: SystemTime::now(),
+            now: now(),
         };
         let (result, step) = verdict(&policy, evidence, &situation);
         let result = match result {

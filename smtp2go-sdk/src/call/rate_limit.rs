@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use crate::platform::sync::{Mutex as Turn, Notify};
+use crate::platform::time::{Instant, timeout_at};
 
 use crate::error::NoPermit;
 use crate::operation::{Operation, RateLimit};
@@ -272,7 +272,7 @@ impl Permits {
         }
         let window = Arc::new(Window {
             per: limit.per,
-            queue: tokio::sync::Mutex::new(()),
+            queue: Turn::new(()),
             places: Mutex::new(Places {
                 unused: limit.requests,
                 free_at: VecDeque::new(),
@@ -292,7 +292,7 @@ impl Permits {
 struct Window {
     per: Duration,
     /// Makes waiting calls take places in their order.
-    queue: tokio::sync::Mutex<()>,
+    queue: Turn<()>,
     places: Mutex<Places>,
     /// Notified when a call ends.
     freed: Notify,
@@ -313,7 +313,7 @@ impl Window {
             reason: NoPermit::RateLimit,
             wait,
         };
-        let Ok(queue) = timeout_at(deadline, self.queue.lock()).await else {
+        let Ok(_turn) = timeout_at(deadline, self.queue.lock()).await else {
             return Err(late(None));
         };
         loop {
@@ -340,8 +340,9 @@ impl Window {
             // Look again, whether it was notified or timed out.
             let _ = timeout_at(until, self.freed.notified()).await;
         }
-        drop(queue);
-        Ok(Permit { window: Some(self) })
+        Ok(Permit {
+            window: Some(self.clone()),
+        })
     }
 
     fn leave(&self, used: bool) {

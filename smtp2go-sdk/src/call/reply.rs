@@ -166,7 +166,7 @@ impl RawReply {
     }
 
     /// Replaces the body with one that progenitor's code can decode.
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn with_body(mut self, body: Bytes) -> Self {
         self.body = body;
         self

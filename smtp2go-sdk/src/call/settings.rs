@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::platform::time::Instant;
 
 use super::RetryPolicy;
 

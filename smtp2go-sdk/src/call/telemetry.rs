@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use crate::platform::time::Instant;
 use tracing::field::{Empty, Value};
 use tracing::{Span, debug, info, info_span, warn};
 

@@ -11,7 +11,7 @@
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
-#[cfg(feature = "raw")]
+#[cfg(all(feature = "raw", not(target_family = "wasm")))]
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use smtp2go_types::values_beyond;
@@ -21,6 +21,7 @@ use super::{Next, RawReply, RetryPolicy};
 use crate::error::said::Said;
 use crate::error::{Certainty, Error, ErrorKind, FieldError, ReplyLimit, known, retry_after};
 use crate::operation::{FailureIn200, Operation};
+use crate::platform::transport;
 
 /// What is known after an attempt.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(crate) enum Ending {
     /// The attempt ended with a whole reply.
     Complete,
     /// No whole reply came: the HTTP layer failed, or the attempt timed out (`None`).
-    Broken(Option<reqwest::Error>),
+    Broken(Option<transport::Error>),
     /// The body of the reply exceeds a limit.
     OverLimit(ReplyLimit),
     /// Content of the request could not be read, so the rest was never sent.
@@ -333,7 +334,7 @@ pub(crate) fn judged_reply(
         has_budget: false,
         has_other_host: false,
         jitter: 0.0,
-        now: SystemTime::now(),
+        now: crate::platform::time::now(),
     };
     verdict(&policy, evidence, &situation).0
 }
@@ -385,7 +386,7 @@ pub(crate) fn undecodable(
 
 /// Returns the error of a complete reply that progenitor treats as an error. If the call went through
 /// the core, the caller replaces the certainty with that of the call.
-#[cfg(feature = "raw")]
+#[cfg(all(feature = "raw", not(target_family = "wasm")))]
 pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> Error {
     let said = Said::read(&body, None);
     let answer = Received {
@@ -613,7 +614,7 @@ fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
         _ => None,
     };
     let timeout =
-        matches!(ending, Ending::Broken(None)) || source.is_some_and(reqwest::Error::is_timeout);
+        matches!(ending, Ending::Broken(None)) || source.is_some_and(transport::Error::is_timeout);
     let no_reply = |connect, part| ErrorKind::NoReply {
         connect,
         timeout,
@@ -622,7 +623,7 @@ fn kind(case: Case, answer: Option<&Received>, ending: &Ending) -> ErrorKind {
     match case {
         Case::Content => ErrorKind::Content,
         // After a part was sent, `is_connect` can be about the target of a redirect.
-        Case::NothingSent => no_reply(source.is_some_and(reqwest::Error::is_connect), false),
+        Case::NothingSent => no_reply(source.is_some_and(transport::Error::is_connect), false),
         Case::PartSent => no_reply(false, true),
         Case::NoReply => no_reply(false, false),
         Case::StreamRefused => ErrorKind::StreamRefused,
@@ -739,8 +740,8 @@ impl Received {
 /// REFUSED_STREAM, or by a GOAWAY that names an earlier stream as the last one processed.
 ///
 /// Needs the version of h2 that reqwest uses; a test checks this.
-#[cfg(feature = "http2")]
-fn is_stream_refused(error: &reqwest::Error) -> bool {
+#[cfg(all(feature = "http2", not(target_family = "wasm")))]
+fn is_stream_refused(error: &transport::Error) -> bool {
     let mut source = StdError::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
@@ -754,8 +755,8 @@ fn is_stream_refused(error: &reqwest::Error) -> bool {
 }
 
 /// Returns false: HTTP/1.1 has no streams that a server can refuse.
-#[cfg(not(feature = "http2"))]
-fn is_stream_refused(_: &reqwest::Error) -> bool {
+#[cfg(any(not(feature = "http2"), target_family = "wasm"))]
+fn is_stream_refused(_: &transport::Error) -> bool {
     false
 }
 

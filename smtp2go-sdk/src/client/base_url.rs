@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use reqwest::Url;
+use crate::platform::transport::Url;
 
 use crate::Error;
 use crate::call::failover::has_version;

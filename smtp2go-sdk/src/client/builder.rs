@@ -14,9 +14,7 @@ use super::Client;
 use super::idempotency::IdempotencyHeader;
 use super::key::{Key, SharedCredentials};
 use crate::call::failover::Hosts;
-use crate::call::http::{HttpClients, HttpSetup};
-use crate::call::proxy::Proxies;
-use crate::call::tls::TlsSetup;
+use crate::call::http::HttpClients;
 use crate::call::{Core, CoreParts, LONGEST, Settings};
 use crate::client::base_url::{HttpHosts, parse_base_url};
 use crate::{Error, KeyLocation, Observer, Region, RetryPolicy};
@@ -33,6 +31,7 @@ const ENV_ALLOW_HTTP: &str = "SMTP2GO_ALLOW_HTTP";
 /// The SDK's part of the `User-Agent` header.
 const PRODUCT: &str = concat!("smtp2go-sdk/", env!("CARGO_PKG_VERSION"));
 
+#[cfg(not(target_family = "wasm"))]
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -65,6 +64,7 @@ pub struct ClientBuilder<C = Client> {
     allow_http: Vec<String>,
     key_location: KeyLocation,
     user_agent: Option<String>,
+    #[cfg(not(target_family = "wasm"))]
     connect_timeout: Duration,
     timeout: Duration,
     deadline: Duration,
@@ -79,7 +79,9 @@ pub struct ClientBuilder<C = Client> {
     failover: Vec<String>,
     idempotency_header: Option<String>,
     builds: PhantomData<fn() -> C>,
+    #[cfg(not(target_family = "wasm"))]
     proxy: Option<String>,
+    #[cfg(not(target_family = "wasm"))]
     http_client: Option<reqwest::Client>,
     observer: Option<Arc<dyn Observer>>,
 }
@@ -93,6 +95,7 @@ impl<C> ClientBuilder<C> {
             allow_http: Vec::new(),
             key_location: KeyLocation::default(),
             user_agent: None,
+            #[cfg(not(target_family = "wasm"))]
             connect_timeout: CONNECT_TIMEOUT,
             timeout: TIMEOUT,
             deadline: DEADLINE,
@@ -107,7 +110,9 @@ impl<C> ClientBuilder<C> {
             failover: Vec::new(),
             idempotency_header: None,
             builds: PhantomData,
+            #[cfg(not(target_family = "wasm"))]
             proxy: None,
+            #[cfg(not(target_family = "wasm"))]
             http_client: None,
             observer: None,
         }
@@ -201,7 +206,8 @@ impl<C> ClientBuilder<C> {
     }
 
     /// Sets the time limit for connecting, including TLS. Default: 5 seconds. Ignored if
-    /// [`http_client`](Self::http_client) is set.
+    /// [`http_client`](Self::http_client) is set. Not on wasm32, where the runtime connects.
+    #[cfg(not(target_family = "wasm"))]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
@@ -375,6 +381,7 @@ impl<C> ClientBuilder<C> {
     /// mail. Calls over plain http, as to a sandbox on this machine, use no proxy. An error that is the
     /// proxy's says so, with its host and port: see [`Error::proxy`]. An
     /// [`http_client`](Self::http_client) of your own has proxies of its own, so setting both is refused.
+    /// Not on wasm32.
     ///
     /// ```no_run
     /// use smtp2go_sdk::Client;
@@ -384,6 +391,7 @@ impl<C> ClientBuilder<C> {
     ///     .build()?;
     /// # Ok::<(), smtp2go_sdk::Error>(())
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Some(url.into());
         self
@@ -391,7 +399,8 @@ impl<C> ClientBuilder<C> {
 
     /// Sends requests with this HTTP client instead of the SDK's own: for certificates or
     /// DNS of your choice, or connections shared with the rest of the program. It must be a
-    /// [`reqwest::Client`] of the version that this crate depends on.
+    /// [`reqwest::Client`] of the version that this crate depends on. Not on wasm32, where requests go
+    /// through the runtime's `fetch`.
     ///
     /// The following holds with any client. The key is sent to the host of the base URL, over https
     /// except as [`base_url`](Self::base_url) says. Retries are the SDK's, by the same rules.
@@ -438,6 +447,7 @@ impl<C> ClientBuilder<C> {
     /// # let _ = client;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[cfg(not(target_family = "wasm"))]
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -456,6 +466,51 @@ impl<C> ClientBuilder<C> {
             hosts.allow(host)?;
         }
         Ok(hosts)
+    }
+
+    /// Builds the HTTP clients. Returns no user agent if it is that of the user's own client.
+    #[cfg(not(target_family = "wasm"))]
+    fn http(
+        &self,
+        https: bool,
+        user_agent: HeaderValue,
+    ) -> Result<(HttpClients, Option<HeaderValue>), Error> {
+        use crate::call::http::HttpSetup;
+        use crate::call::proxy::Proxies;
+        use crate::call::tls::TlsSetup;
+
+        let proxy = self.proxy.as_deref().map(Proxies::parse).transpose();
+        let proxies = proxy
+            .map_err(|error| error.about("proxy"))?
+            .unwrap_or_else(Proxies::of_environment);
+        if let Some(http) = &self.http_client {
+            if self.proxy.is_some() {
+                return Err(Error::config(
+                    "proxy and http_client are both set: set the proxy of the http_client instead",
+                ));
+            }
+            let user_agent = self.user_agent.is_some().then_some(user_agent);
+            return Ok((HttpClients::own(http.clone()), user_agent));
+        }
+        let setup = HttpSetup {
+            // For the CONNECT to a proxy. Requests have it in their own headers.
+            user_agent: user_agent.clone(),
+            connect_timeout: self.connect_timeout.min(LONGEST),
+            proxies: if https { proxies } else { Proxies::None },
+            https,
+            tls: TlsSetup::new(https)?,
+        };
+        Ok((HttpClients::new(setup)?, Some(user_agent)))
+    }
+
+    #[cfg(target_family = "wasm")]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)]
+    fn http(
+        &self,
+        _https: bool,
+        user_agent: HeaderValue,
+    ) -> Result<(HttpClients, Option<HeaderValue>), Error> {
+        Ok((HttpClients, Some(user_agent)))
     }
 
     /// Builds the async client, which both kinds of client contain.
@@ -478,7 +533,11 @@ impl<C> ClientBuilder<C> {
                 .map_err(|_| Error::config("the user agent does not fit into a header"))?,
             None => HeaderValue::from_static(PRODUCT),
         };
-        if self.connect_timeout.is_zero() || self.timeout.is_zero() || self.deadline.is_zero() {
+        #[cfg(not(target_family = "wasm"))]
+        let no_time = self.connect_timeout.is_zero();
+        #[cfg(target_family = "wasm")]
+        let no_time = false;
+        if no_time || self.timeout.is_zero() || self.deadline.is_zero() {
             return Err(Error::config("a time limit must be more than zero"));
         }
         if self.max_reply_bytes == 0 {
@@ -504,43 +563,14 @@ impl<C> ClientBuilder<C> {
                 failover.push(url);
             }
         }
-        let jitter = match self.jitter_seed {
-            Some(seed) => fastrand::Rng::with_seed(seed),
-            None => fastrand::Rng::new(),
-        };
-        let proxy = self.proxy.as_deref().map(Proxies::parse).transpose();
-        let proxies = proxy
-            .map_err(|error| error.about("proxy"))?
-            .unwrap_or_else(Proxies::of_environment);
-        let (http, user_agent) = match self.http_client {
-            Some(_) if self.proxy.is_some() => {
-                return Err(Error::config(
-                    "proxy and http_client are both set: set the proxy of the http_client instead",
-                ));
-            }
-            Some(http) => (
-                HttpClients::own(http),
-                self.user_agent.is_some().then_some(user_agent),
-            ),
-            None => {
-                let setup = HttpSetup {
-                    // For the CONNECT to a proxy. Requests have it in their own headers.
-                    user_agent: user_agent.clone(),
-                    connect_timeout: self.connect_timeout.min(LONGEST),
-                    proxies: if https { proxies } else { Proxies::None },
-                    https,
-                    tls: TlsSetup::new(https)?,
-                };
-                (HttpClients::new(setup)?, Some(user_agent))
-            }
-        };
+        let (http, user_agent) = self.http(https, user_agent)?;
         let core = Core::new(CoreParts {
             http,
             hosts: Hosts::new(base_url, failover, self.retry_budget),
             max_reply_bytes: self.max_reply_bytes,
             max_reply_values: self.max_reply_values,
             observer: self.observer,
-            jitter,
+            jitter_seed: self.jitter_seed,
         });
         let credentials = SharedCredentials::new(key, self.key_location, headers(user_agent))?;
         let settings = Settings {
@@ -598,13 +628,13 @@ fn headers(user_agent: Option<HeaderValue>) -> HeaderMap {
 /// Shows neither the key nor the URLs, which can contain secrets before they are checked.
 impl<C> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientBuilder")
+        let mut shown = f.debug_struct("ClientBuilder");
+        shown
             .field("region", &self.region)
             .field("has_base_url", &self.base_url.is_some())
             .field("allow_http", &self.allow_http.len())
             .field("key_location", &self.key_location)
             .field("user_agent", &self.user_agent)
-            .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("deadline", &self.deadline)
             .field("retry", &self.retry)
@@ -616,10 +646,13 @@ impl<C> fmt::Debug for ClientBuilder<C> {
             .field("max_reply_values", &self.max_reply_values)
             .field("failover", &self.failover.len())
             .field("idempotency_header", &self.idempotency_header)
+            .field("has_observer", &self.observer.is_some());
+        #[cfg(not(target_family = "wasm"))]
+        shown
+            .field("connect_timeout", &self.connect_timeout)
             .field("has_proxy", &self.proxy.is_some())
-            .field("has_http_client", &self.http_client.is_some())
-            .field("has_observer", &self.observer.is_some())
-            .finish_non_exhaustive()
+            .field("has_http_client", &self.http_client.is_some());
+        shown.finish_non_exhaustive()
     }
 }
 
@@ -660,7 +693,7 @@ mod tests {
         assert!(error.starts_with("failover URL: "), "{error}");
         let error = http().allow_http("http://sandbox").build().unwrap_err();
         assert!(error.to_string().starts_with("allow_http: "), "{error}");
-        #[cfg(feature = "blocking")]
+        #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
         crate::blocking::Client::builder(watched(KEY))
             .base_url("http://sandbox:4020/v3")
             .allow_http("sandbox")

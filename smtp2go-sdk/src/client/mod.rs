@@ -62,6 +62,9 @@ use crate::operation::Operation;
 /// [`http_client`](ClientBuilder::http_client), all runtimes share its connections, with the limits
 /// described there.
 ///
+/// In Cloudflare Workers there is no tokio. Build a client for each request there, since Workers don't let
+/// requests share connections or wake each other.
+///
 /// Under a paused clock (`tokio::time::pause`, `start_paused = true`) a call works if the server
 /// runs in the same runtime, such as a sandbox from `Sandbox::start().await`. While a call waits for
 /// a server elsewhere, tokio advances the clock to the call's timeout, so the call fails. Call
@@ -138,8 +141,35 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`ClientBuilder::build`]. The error names the variable.
+    ///
+    /// Not on wasm32, where a program has no environment: take [`from_lookup`](Self::from_lookup).
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
+    }
+
+    /// Builds a client from variables that `lookup` returns by name, with the names and values of
+    /// [`from_env`](#method.from_env): for settings that are not in the environment of the process, such as
+    /// the variables and secrets of a Cloudflare Worker.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use smtp2go_sdk::Client;
+    ///
+    /// let settings = HashMap::from([
+    ///     ("SMTP2GO_API_KEY", "api-0123456789abcdef0123456789ABCDEF"),
+    ///     ("SMTP2GO_REGION", "eu"),
+    /// ]);
+    /// let client = Client::from_lookup(|name| settings.get(name).map(|value| (*value).to_owned()))?;
+    /// # let _ = client;
+    /// # Ok::<(), smtp2go_sdk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`ClientBuilder::build`]. The error names the variable.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let lookup = |name: &str| lookup(name).ok_or(std::env::VarError::NotPresent);
+        ClientBuilder::<Self>::from_lookup(&lookup)?.build()
     }
 
     /// Replaces the API key of this client and everything that shares it: its clones, and what
@@ -373,7 +403,7 @@ impl Client {
         self.settings.skip_suppressed
     }
 
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::platform::time::Instant;
 
 use crate::RetryPolicy;
 use crate::call::{LONGEST, Settings};
@@ -66,7 +66,8 @@ impl CallOptions {
     /// Sets when the call must have ended. Unlike [`deadline`](Self::deadline), it includes the time for
     /// sending the body, and does not depend on when the call starts: for a caller whose permission to
     /// send ends at a certain time, such as a lease. Default: none. After this time, the call sends
-    /// nothing and ends as `NotSent`.
+    /// nothing and ends as `NotSent`. Not on wasm32, where std has no clock.
+    #[cfg(not(target_family = "wasm"))]
     pub fn end_by(mut self, time: std::time::Instant) -> Self {
         self.end_by = Some(Instant::from_std(time));
         self

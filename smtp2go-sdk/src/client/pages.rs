@@ -12,11 +12,7 @@ use futures_core::Stream;
 use serde_core::Serialize;
 use serde_core::de::DeserializeOwned;
 use smtp2go_types::{Envelope, Validate};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-use tracing::Instrument;
 
-use crate::call::verdict::interrupted;
 use crate::error::ErrorKind;
 use crate::operation::Operation;
 use crate::{Client, Error, Reply};
@@ -30,7 +26,8 @@ use crate::{Client, Error, Reply};
 ///
 /// The first page is fetched when the first result is requested. From then on, a task fetches one page
 /// ahead while you process the current one, so one page may be fetched in vain if you stop early.
-/// Dropping the stream ends the task. Each page is a call with its own retries and deadline.
+/// Dropping the stream ends the task. On wasm32 there are no tasks, and a page is fetched when its first
+/// result is requested. Each page is a call with its own retries and deadline.
 ///
 /// The stream ends after the last page or after the first error. Results from before the error are
 /// yielded first.
@@ -80,8 +77,28 @@ enum State<D> {
     /// The next page is fetched when the stream is polled.
     Asked(Fetch<D>),
     /// A task fetches the next page, or has fetched it.
+    #[cfg(not(target_family = "wasm"))]
     Ahead(Task<D>),
     Ended,
+}
+
+impl<D: Send + 'static> State<D> {
+    /// Fetches a page in a task.
+    #[cfg(not(target_family = "wasm"))]
+    fn ahead(fetch: Fetch<D>) -> Self {
+        use tracing::Instrument;
+
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => Self::Ahead(Task(runtime.spawn(fetch.in_current_span()))),
+            Err(_) => Self::Asked(fetch),
+        }
+    }
+
+    /// Without tasks, a page is fetched when the stream is polled.
+    #[cfg(target_family = "wasm")]
+    fn ahead(fetch: Fetch<D>) -> Self {
+        Self::Asked(fetch)
+    }
 }
 
 type Fetch<D> = Pin<Box<dyn Future<Output = Result<Option<Fetched<D>>, Error>> + Send>>;
@@ -96,8 +113,10 @@ struct Fetched<D> {
 ///
 /// A future that is only polled with the stream would make no progress while the consumer works, and
 /// its call could time out. So it is a task.
-struct Task<D>(JoinHandle<Result<Option<Fetched<D>>, Error>>);
+#[cfg(not(target_family = "wasm"))]
+struct Task<D>(tokio::task::JoinHandle<Result<Option<Fetched<D>>, Error>>);
 
+#[cfg(not(target_family = "wasm"))]
 impl<D> Drop for Task<D> {
     fn drop(&mut self) {
         self.0.abort();
@@ -291,7 +310,7 @@ impl<T, D: Send + 'static> Stream for Items<T, D> {
 impl<T, D> Unpin for Items<T, D> {}
 
 impl<D: Send + 'static> Pages<D> {
-    #[cfg(feature = "blocking")]
+    #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
     pub(crate) fn operation(&self) -> &'static Operation {
         self.operation
     }
@@ -329,22 +348,19 @@ impl<D: Send + 'static> Stream for Pages<D> {
         let this = self.get_mut();
         let fetched = match &mut this.state {
             State::Asked(fetch) => task::ready!(fetch.as_mut().poll(cx)),
+            #[cfg(not(target_family = "wasm"))]
             State::Ahead(task) => match task::ready!(Pin::new(&mut task.0).poll(cx)) {
                 Ok(fetched) => fetched,
-                Err(error) => Err(interrupted(error).during(this.operation, 1)),
+                Err(error) => {
+                    Err(crate::call::verdict::interrupted(error).during(this.operation, 1))
+                }
             },
             State::Ended => Ok(None),
         };
         this.state = State::Ended;
         Poll::Ready(match fetched {
             Ok(Some(Fetched { reply, next })) => {
-                this.state = match (next, Handle::try_current()) {
-                    (Some(next), Ok(runtime)) => {
-                        State::Ahead(Task(runtime.spawn(next.in_current_span())))
-                    }
-                    (Some(next), Err(_)) => State::Asked(next),
-                    (None, _) => State::Ended,
-                };
+                this.state = next.map_or(State::Ended, State::ahead);
                 Some(Ok(reply))
             }
             Ok(None) => None,

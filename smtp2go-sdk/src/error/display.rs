@@ -10,6 +10,7 @@ use super::redact::{excerpt, mask, name};
 use super::{
     Certainty, Error, ErrorCode, ErrorKind, FailedReply, FieldError, NoPermit, ReplyLimit,
 };
+use crate::platform::transport::Url;
 
 /// Number of failures that are shown.
 const FAILURES: usize = 3;
@@ -283,7 +284,7 @@ fn unexpected(reply: &FailedReply) -> &'static str {
 
 /// Returns the host of a redirect's target. The rest of the URL may contain secrets.
 fn redirect_host(headers: &HeaderMap) -> Option<String> {
-    let url = reqwest::Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
+    let url = Url::parse(headers.get(LOCATION)?.to_str().ok()?).ok()?;
     url.host_str().map(ToOwned::to_owned)
 }
 

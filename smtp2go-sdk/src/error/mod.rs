@@ -20,6 +20,7 @@ pub use self::code::ErrorCode;
 use self::known::{Cause, KnownError};
 use self::said::Said;
 use crate::operation::Operation;
+use crate::platform::{time, transport};
 
 use self::code::CODE_PREFIX;
 
@@ -74,7 +75,7 @@ struct FailedReply {
 }
 
 /// Facts that an error of the raw client carries besides the reply.
-#[cfg(feature = "raw")]
+#[cfg(all(feature = "raw", not(target_family = "wasm")))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallFacts {
     pub(crate) attempts: u32,
@@ -297,7 +298,7 @@ impl Error {
 
     /// Adds the error of the HTTP layer, if there is one. Its URL is removed: the error already has the
     /// operation and the host.
-    pub(crate) fn with_http_source(self, source: Option<reqwest::Error>) -> Self {
+    pub(crate) fn with_http_source(self, source: Option<transport::Error>) -> Self {
         match source {
             Some(source) => self.with_source(source.without_url()),
             None => self,
@@ -378,7 +379,7 @@ impl Error {
     }
 
     /// Returns the facts that [`with_facts`](Self::with_facts) takes.
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn facts(&self) -> CallFacts {
         CallFacts {
             attempts: self.details.attempts,
@@ -389,7 +390,7 @@ impl Error {
     }
 
     /// Takes the facts of another error about the same reply.
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn with_facts(mut self, facts: CallFacts) -> Self {
         self.details.attempts = facts.attempts;
         self.details.certainty = facts.certainty;
@@ -399,7 +400,7 @@ impl Error {
     }
 
     /// Whether the API refused the call with a status from 400 to 499.
-    #[cfg(feature = "raw")]
+    #[cfg(all(feature = "raw", not(target_family = "wasm")))]
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self.details.kind, ErrorKind::Status)
             && self.status().is_some_and(|status| status.is_client_error())
@@ -488,7 +489,8 @@ impl Error {
     }
 
     /// Whether no connection could be made: refused, unknown host, TLS failure, or a timeout while
-    /// connecting (for which [`is_timeout`](Self::is_timeout) is true too).
+    /// connecting (for which [`is_timeout`](Self::is_timeout) is true too). Never true on wasm32, where the
+    /// runtime reports this like a lost connection.
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self.details.kind, ErrorKind::NoReply { connect: true, .. })
@@ -664,7 +666,7 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.headers()
-            .and_then(|headers| retry_after(headers, SystemTime::now()))
+            .and_then(|headers| retry_after(headers, time::now()))
             .or(self.details.retry_after)
     }
 

@@ -1,6 +1,7 @@
 //! Files of a mail.
 
 use std::fmt;
+#[cfg(not(target_family = "wasm"))]
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -69,8 +70,15 @@ impl Attachment {
     /// file takes no more memory than a small one. Its size is read when the mail is sent: a file
     /// that is missing, not readable or not a regular file is a validation error. If the file
     /// changes before all of it is sent, the request is aborted and the mail is not sent.
+    ///
+    /// Not on wasm32, where there are no files.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
-        let path = path.into();
+        Self::from_file(path.into())
+    }
+
+    /// Attaches a file. Where there are no files, sending it fails.
+    pub(super) fn from_file(path: PathBuf) -> Self {
         let filename = path.file_name().unwrap_or_default();
         let filename = filename.to_string_lossy().into_owned();
         Self::new(filename, Content::File(path))
@@ -107,7 +115,8 @@ impl Attachment {
     }
 
     /// Attaches content from a blocking reader, which is read on a thread that may block. Otherwise
-    /// the same as [`from_reader`](Self::from_reader).
+    /// the same as [`from_reader`](Self::from_reader). Not on wasm32, where nothing may block.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_blocking_reader(
         filename: impl Into<String>,
         reader: impl Read + Send + 'static,

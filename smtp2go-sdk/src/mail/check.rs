@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Url;
+use crate::platform::transport::Url;
 use smtp2go_types::validation::{Check, header_fault};
 use smtp2go_types::{BatchEmail, CustomHeader, EmailSendRequest, Validate};
 

@@ -3,25 +3,27 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(not(target_family = "wasm"))]
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use serde_json::Value;
 use smtp2go_types::validation::Check;
 use smtp2go_types::{EmailMimeRequest, Timestamp};
 use tokio::io::AsyncRead;
-use tokio::task::spawn_blocking;
 
 use super::extra::ExtraFields;
 use super::header_fields::HeaderFields;
 use super::idempotency::{check_key, report_other_value};
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 use super::lettre::IdempotencyKey;
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 use super::lettre::envelope::EnvelopeDifference;
 use super::schedule;
 use crate::body::content::{Content, Files};
 use crate::body::json::JsonWriter;
+use crate::platform::blocking;
 use crate::{Body, FieldError};
 
 /// The field of the request that has the message.
@@ -56,7 +58,7 @@ pub struct Mime {
     /// The idempotency key.
     key: Option<String>,
     /// Differences between the envelope and the headers.
-    #[cfg(feature = "lettre")]
+    #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
     difference: EnvelopeDifference,
 }
 
@@ -67,7 +69,8 @@ impl Mime {
     }
 
     /// Takes a message in a file, which is read while it is sent: see
-    /// [`Attachment::from_path`](crate::Attachment::from_path).
+    /// [`Attachment::from_path`](crate::Attachment::from_path). Not on wasm32.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_path(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::File(path.into()))
     }
@@ -79,7 +82,8 @@ impl Mime {
     }
 
     /// Takes a message from a blocking reader. Otherwise the same as
-    /// [`from_reader`](Self::from_reader).
+    /// [`from_reader`](Self::from_reader). Not on wasm32.
+    #[cfg(not(target_family = "wasm"))]
     pub fn from_blocking_reader(reader: impl Read + Send + 'static, length: u64) -> Self {
         Self::new(Content::blocking_reader(reader, length))
     }
@@ -91,13 +95,13 @@ impl Mime {
             fastaccept: false,
             extra: ExtraFields::default(),
             key: None,
-            #[cfg(feature = "lettre")]
+            #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
             difference: EnvelopeDifference::default(),
         }
     }
 
     /// Takes a message with an envelope.
-    #[cfg(feature = "lettre")]
+    #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
     pub(crate) fn with_envelope(message: Vec<u8>, envelope: &lettre::address::Envelope) -> Self {
         let sender = envelope.from().map(AsRef::as_ref);
         let recipients = envelope.to().iter().map(AsRef::as_ref);
@@ -113,7 +117,7 @@ impl Mime {
     ///
     /// Services usually remove the header before delivery, but this API does not document it. If it
     /// does not, every recipient sees the hidden ones. Try it with your own addresses first.
-    #[cfg(feature = "lettre")]
+    #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
     #[must_use]
     pub fn restore_bcc(mut self) -> Self {
         if let Content::Bytes(message) = &self.content
@@ -182,7 +186,7 @@ impl Mime {
             Content::File(path) => {
                 let path = path.clone();
                 // A file that can't be read is reported by the check of its size.
-                let start = spawn_blocking(move || file_start(&path).unwrap_or_default()).await;
+                let start = blocking(move || file_start(&path).unwrap_or_default()).await;
                 read(&start.unwrap_or_default())
             }
             Content::Reader { .. } => Vec::new(),
@@ -213,7 +217,7 @@ impl Mime {
             }
         }
         check.extra(EmailMimeRequest::FIELDS, self.extra.names());
-        #[cfg(feature = "lettre")]
+        #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
         self.difference.check(check);
     }
 
@@ -265,7 +269,7 @@ impl From<Vec<u8>> for Mime {
 
 /// Takes the [`formatted`](lettre::Message::formatted) message and its envelope. A header
 /// [`IdempotencyKey`] sets the key.
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 impl From<lettre::Message> for Mime {
     fn from(message: lettre::Message) -> Self {
         Self::from(&message)
@@ -274,7 +278,7 @@ impl From<lettre::Message> for Mime {
 
 /// Takes the [`formatted`](lettre::Message::formatted) message and its envelope. A header
 /// [`IdempotencyKey`] sets the key.
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 impl From<&lettre::Message> for Mime {
     fn from(message: &lettre::Message) -> Self {
         let mime = Self::with_envelope(message.formatted(), message.envelope());
@@ -291,12 +295,14 @@ impl From<Bytes> for Mime {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl From<PathBuf> for Mime {
     fn from(path: PathBuf) -> Self {
         Self::from_path(path)
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
 impl From<&Path> for Mime {
     fn from(path: &Path) -> Self {
         Self::from_path(path)

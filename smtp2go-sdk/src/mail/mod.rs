@@ -11,7 +11,7 @@ mod find_sent;
 mod header_fields;
 mod html;
 mod idempotency;
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 mod lettre;
 mod mailbox;
 mod media_type;
@@ -25,11 +25,11 @@ mod stored;
 mod strict_object;
 mod suppressed;
 
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 pub use self::lettre::{IdempotencyKey, LettreTransport};
 pub use attachment::{Attachment, AttachmentKind};
 pub use batch::Batch;
-#[cfg(feature = "blocking")]
+#[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub(crate) use bulk::SendCall;
 pub use bulk::{
     BulkMail, IntoMail, Mails, SendAll, SendHandle, SendOutcome, SendReport, SendState,

@@ -1,11 +1,12 @@
 //! The time at which a mail is sent.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use smtp2go_types::Timestamp;
 use smtp2go_types::validation::Check;
 
 use crate::body::json::JsonWriter;
+use crate::platform::time::now;
 
 /// By how much the local clock may be wrong, in seconds. The API judges times this close to a
 /// limit.
@@ -18,9 +19,7 @@ pub(super) fn check(time: &Timestamp, max_days: u64, check: &mut Check) {
         check.problem(format!("{:?} is not a time", time.as_str()));
         return;
     };
-    let now = Timestamp::from(SystemTime::now())
-        .unix_seconds()
-        .unwrap_or_default();
+    let now = Timestamp::from(now()).unix_seconds().unwrap_or_default();
     let furthest = i64::try_from(max_days.saturating_mul(DAY)).unwrap_or(i64::MAX);
     if at <= now - TOLERANCE {
         check.problem(format!("{:?} is not in the future", time.as_str()));
@@ -84,7 +83,7 @@ mod tests {
             (furthest + 8 * minute, true),
             (furthest + 12 * minute, false),
         ] {
-            let now = Timestamp::from(SystemTime::now()).unix_seconds().unwrap();
+            let now = Timestamp::from(now()).unix_seconds().unwrap();
             let time = Timestamp::from((now + offset).to_string());
             assert_eq!(Scheduled(time).validate().is_ok(), is_valid, "{offset}");
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, sleep};
+use crate::platform::time::{Instant, now, sleep};
 
 use super::email::Email;
 use super::find_sent::{FindSent, Found, Timing, after, look};
@@ -224,7 +224,7 @@ struct Clock {
 impl Clock {
     fn start(limit: Duration) -> Self {
         Self {
-            start: SystemTime::now(),
+            start: now(),
             started: Instant::now(),
             limit,
         }

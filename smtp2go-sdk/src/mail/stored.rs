@@ -310,7 +310,7 @@ fn read_attachment(mut members: StrictObject<'_>) -> Result<Attachment, String> 
         (None, Some(url), None) => Attachment::from_url("", url),
         (None, None, Some(path)) => Attachment {
             recorded: is_recorded.then(|| recorded.clone()),
-            ..Attachment::from_path(PathBuf::from(path))
+            ..Attachment::from_file(PathBuf::from(path))
         },
         _ => return Err(members.fault("", "needs exactly one of fileblob, url and path")),
     };

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
+use crate::platform::transport::Url;
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use percent_encoding::percent_decode_str;
-use reqwest::Url;
 use smtp2go_types::{Secret, WebhookAuthType};
 use subtle::ConstantTimeEq;
 
@@ -135,7 +135,7 @@ impl Auth {
     }
 
     /// Whether the secret is a segment of the path.
-    #[cfg_attr(not(feature = "axum"), allow(dead_code))]
+    #[cfg_attr(any(not(feature = "axum"), target_family = "wasm"), allow(dead_code))]
     pub(crate) fn is_path(&self) -> bool {
         matches!(self.0, AuthScheme::Path(_))
     }

@@ -3,6 +3,8 @@
 //! Most applications need [`router`] only, or [`router_with_state`] if the handler needs the
 //! application's state. If it needs more of the request, use the extractor [`WebhookEvent`], which does not
 //! deduplicate.
+//!
+//! Not on wasm32: use [`Receiver`](super::Receiver) there.
 
 use ::axum::Router;
 use ::axum::body::Body;

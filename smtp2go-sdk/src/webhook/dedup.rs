@@ -5,6 +5,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::platform;
+
 /// The error of a store.
 pub type StoreError = Box<dyn Error + Send + Sync>;
 
@@ -80,7 +82,7 @@ impl Token {
     /// Returns a random token.
     #[must_use]
     pub fn random() -> Self {
-        Self(fastrand::u64(..))
+        Self(platform::random())
     }
 
     /// Returns the token with this value, which a store kept.
@@ -153,11 +155,11 @@ impl HeldClaim {
 
 impl Drop for HeldClaim {
     fn drop(&mut self) {
-        if let Some((store, key, token)) = self.open.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            // Without a runtime the claim expires.
-            runtime.spawn(async move { store.release(&key, token).await });
+        if let Some((store, key, token)) = self.open.take() {
+            // If it does not run, the claim expires.
+            platform::run_later(async move {
+                let _ = store.release(&key, token).await;
+            });
         }
     }
 }

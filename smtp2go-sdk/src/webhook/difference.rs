@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use reqwest::Url;
+use crate::platform::transport::Url;
 use smtp2go_types::{OpenEnum, Secret, Webhook, WebhookAuthType, WebhookFormat, one_line};
 
 use super::subscription::Subscription;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::platform::time::Instant;
 
 use super::dedup::{Claim, Deduplicator, StoreError, Token};
 
@@ -152,7 +152,9 @@ impl RememberedEvents {
 /// Adds a duration. One that overflows the clock counts as ten years.
 fn after(now: Instant, wait: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-    now.checked_add(wait).unwrap_or(now + FAR)
+    now.checked_add(wait)
+        .or_else(|| now.checked_add(FAR))
+        .unwrap_or(now)
 }
 
 impl Deduplicator for MemoryDeduplicator {

@@ -69,7 +69,7 @@ mod request_head;
 mod subscription;
 mod wanted;
 
-#[cfg(feature = "axum")]
+#[cfg(all(feature = "axum", not(target_family = "wasm")))]
 pub mod axum;
 #[cfg(feature = "tower")]
 mod service;

@@ -132,7 +132,7 @@ impl Receiver {
         self.settings.limit
     }
 
-    #[cfg(feature = "axum")]
+    #[cfg(all(feature = "axum", not(target_family = "wasm")))]
     pub(super) fn has_secret_path(&self) -> bool {
         self.settings.auths.iter().any(Auth::is_path)
     }

@@ -130,7 +130,7 @@ where
 
 fn peer(parts: &request::Parts) -> Option<IpAddr> {
     let given = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
-    #[cfg(feature = "axum")]
+    #[cfg(all(feature = "axum", not(target_family = "wasm")))]
     let given = given.or_else(|| {
         use ::axum::extract::ConnectInfo;
         let connected = parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>();

@@ -1,6 +1,6 @@
 //! The webhook that a program requests, and the calls' requests that create or change it.
 
-use reqwest::Url;
+use crate::platform::transport::Url;
 use smtp2go_types::{Secret, Webhook, WebhookAddRequest, WebhookAuthType, WebhookEditRequest};
 
 use super::auth::Auth;

@@ -31,7 +31,7 @@ const fn layer(
 
 /// The layers, from the top down: each may use some of those below it.
 #[rustfmt::skip]
-const LAYERS: [Layer; 15] = [
+const LAYERS: [Layer; 16] = [
     layer("test_util", &["test_util"],
         &["mail", "client", "call", "error", "operations", "operation"]),
     layer("unsubscribe", &["unsubscribe"],
@@ -41,26 +41,28 @@ const LAYERS: [Layer; 15] = [
     layer("blocking", &["blocking", "generated::blocking"],
         &["mail", "client", "call", "body", "error", "operations", "operation"]),
     layer("webhook", &["webhook"],
-        &["client", "error"]),
+        &["client", "error", "platform"]),
     layer("mail", &["mail"],
-        &["suppression", "client", "call", "body", "error", "operations", "operation"]),
+        &["suppression", "client", "call", "body", "error", "operations", "operation", "platform"]),
     layer("suppression", &["suppression"],
         &["groups", "error"]),
     layer("groups", &["generated::groups"],
         &["client", "call", "error", "operations"]),
     layer("client", &["client"],
-        &["call", "body", "region", "error", "operation"]),
+        &["call", "body", "region", "error", "operation", "platform"]),
     layer("call", &["call"],
-        &["body", "region", "error", "operations", "operation"]),
+        &["body", "region", "error", "operations", "operation", "platform"]),
     layer("body", &["body"],
-        &["error"]),
+        &["error", "platform"]),
     layer("region", &["region"],
         &["error"]),
     layer("error", &["error"],
-        &["operations", "operation"]),
+        &["operations", "operation", "platform"]),
     layer("operations", &["generated::operations"],
         &["operation"]),
     layer("operation", &["operation"],
+        &[]),
+    layer("platform", &["platform"],
         &[]),
 ];
 

@@ -35,15 +35,15 @@ pub(super) fn modules(view: &View) -> Modules {
     };
     let module = quote! {
         /// One struct per API group, whose blocking methods are its operations.
-        #[cfg(feature = "blocking")]
+        #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
         pub mod blocking;
         /// One struct per API group, whose methods are its operations.
         pub mod groups;
         /// The client's data about each operation.
         pub mod operations;
-        #[cfg(feature = "raw")]
+        #[cfg(all(feature = "raw", not(target_family = "wasm")))]
         pub mod raw;
-        #[cfg(feature = "raw")]
+        #[cfg(all(feature = "raw", not(target_family = "wasm")))]
         pub mod raw_types;
     };
     vec![

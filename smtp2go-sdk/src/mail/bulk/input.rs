@@ -182,5 +182,5 @@ macro_rules! mime_mail {
 }
 
 mime_mail!(Mime);
-#[cfg(feature = "lettre")]
+#[cfg(all(feature = "lettre", not(target_family = "wasm")))]
 mime_mail!(lettre::Message);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use crate::platform::time::Instant;
 
 use super::report::SendState;
 use crate::call::cancel::CallCancel;

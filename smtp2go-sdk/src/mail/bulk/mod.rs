@@ -13,9 +13,9 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::platform::time::{Sleep, sleep_until};
 use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
-use tokio::time::{Sleep, sleep_until};
 
 use super::Sent;
 use crate::{Client, Email, Error, Reply};

@@ -13,6 +13,7 @@ pub(super) use self::decide::{Timing, after};
 pub(super) use self::search::look;
 use super::email::Email;
 use super::mailbox::Mailbox;
+use crate::platform::time::now;
 use crate::{Client, Error};
 
 /// The mail that [`Client::find_sent`] looks for: its key, and the time of the attempts to send it.
@@ -214,7 +215,7 @@ impl FindSent {
 
     /// Returns the current time for the decision.
     fn present(&self) -> SystemTime {
-        self.now.unwrap_or_else(SystemTime::now)
+        self.now.unwrap_or_else(now)
     }
 }
 

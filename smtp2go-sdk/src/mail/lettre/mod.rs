@@ -11,7 +11,7 @@ use smtp2go_types::validation::header_fault;
 use crate::{Client, Error, IDEMPOTENCY_HEADER, Mime, Reply, Sent, operations};
 
 /// Sends messages of [`lettre`] through the API. In code that uses lettre, replace the SMTP transport
-/// with it; the rest stays unchanged.
+/// with it; the rest stays unchanged. Not on wasm32.
 ///
 /// ```no_run
 /// use lettre::{AsyncTransport, Message};
