@@ -72,10 +72,24 @@ enum Task {
     /// Needs npm and tar. Exit codes: 0 written; 1 npm or tar fails, or a feature is new and nothing
     /// says how to find it; 2 wrong arguments.
     Caniemail,
+    /// Build the Workers of tests/workers for wasm32, check their size, and run them in workerd.
+    ///
+    /// Takes the target from rustup, or else from Debian's packages; where neither has it, a line says so.
+    /// Needs linux-x64 and npm. See tests/workers/README.md.
+    ///
+    /// Exit codes: 0 success, or skipped; 1 something can't be built, or a test failed; 2 wrong arguments.
+    Workers {
+        /// Only compile smtp2go-types, and only if the target is installed.
+        #[arg(long, conflicts_with = "debian")]
+        types: bool,
+        /// Take Debian's packages even if rustup has the target.
+        #[arg(long)]
+        debian: bool,
+    },
     /// Run the checks that must pass: .ci/run, and with --full also the slow ones.
     Ci {
         /// Also run the clients in Java, Go, PHP, Ruby, C# and Rust, Prism, more cases of
-        /// Schemathesis, and the pages in a browser.
+        /// Schemathesis, Cloudflare Workers, and the pages in a browser.
         #[arg(long)]
         full: bool,
     },
@@ -134,6 +148,10 @@ fn main() -> ExitCode {
         Task::Spec(task) => spec::run(&root, &task).map(|()| ExitCode::SUCCESS),
         Task::Dist => xtask::dist::dist(&root).map(|()| ExitCode::SUCCESS),
         Task::Caniemail => xtask::caniemail::update(&root).map(|()| ExitCode::SUCCESS),
+        Task::Workers { types, debian } => {
+            let option = types.then_some("--types").or(debian.then_some("--debian"));
+            spec::script(&root, ".ci/workers/run", option).map(|()| ExitCode::SUCCESS)
+        }
         Task::Ci { full } => spec::ci(&root, full).map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|error| {

@@ -7,10 +7,11 @@ use std::path::{Component, Path, PathBuf};
 use super::{read, root};
 
 /// Folders with the programs of the pages.
-const PROGRAMS: [&str; 3] = [
+const PROGRAMS: [&str; 4] = [
     "smtp2go-outbox/examples/",
     "smtp2go-sdk/examples/",
     "tests/tests/",
+    "tests/workers/",
 ];
 
 /// The list of all pages.
@@ -233,6 +234,7 @@ fn extension(language: &str) -> &str {
         "rust" => ".rs",
         "python" => ".py",
         "sql" => ".sql",
+        "toml" => ".toml",
         other => panic!("a code block in {other}: add it to this test"),
     }
 }

@@ -159,7 +159,16 @@ fn lint(root: &Path, with_tools: bool) -> Result<(), String> {
 ///
 /// The failed check.
 pub fn ci(root: &Path, full: bool) -> Result<(), String> {
-    let mut command = std::process::Command::new(root.join(".ci/run"));
-    command.args(full.then_some("--full")).current_dir(root);
+    script(root, ".ci/run", full.then_some("--full"))
+}
+
+/// Runs a script of the repository.
+///
+/// # Errors
+///
+/// If it fails.
+pub fn script(root: &Path, path: &str, option: Option<&str>) -> Result<(), String> {
+    let mut command = std::process::Command::new(root.join(path));
+    command.args(option).current_dir(root);
     tools::run(&mut command)
 }
