@@ -16,12 +16,16 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use log_watch::watched;
 use serde_json::{Value, json};
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::types::TemplateViewRequest;
 use smtp2go_sdk::{CallOptions, Client, Email, Error, RetryPolicy};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+#[path = "support/log_watch.rs"]
+mod log_watch;
 
 /// Environment variable with the folder that `cargo xtask workers` builds. Without it, the tests are
 /// skipped.
@@ -342,7 +346,9 @@ impl Call {
 
     /// Makes the call here.
     async fn natively(self, sandbox: &Sandbox, base_url: &str) -> String {
-        let client = Client::builder(sandbox.key()).base_url(base_url).build();
+        let client = Client::builder(watched(sandbox.key()))
+            .base_url(base_url)
+            .build();
         let client = client.unwrap().with_options(
             CallOptions::new()
                 .timeout(Duration::from_millis(self.timeout))
@@ -526,7 +532,7 @@ async fn worker_retries_follows_no_redirect_and_sends_many() {
         };
         let fault = fault.on(operation).nth(1);
         let sandbox = Sandbox::builder().fault(fault).start().await.unwrap();
-        let client = Client::builder(sandbox.key()).base_url(sandbox.base_url());
+        let client = Client::builder(watched(sandbox.key())).base_url(sandbox.base_url());
         let client = client.build().unwrap();
         let template =
             smtp2go_sdk::types::TemplateAddRequest::new("Welcome", "welcome", "Hi", "Hi", "Hi");

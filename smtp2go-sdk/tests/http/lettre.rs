@@ -134,7 +134,7 @@ async fn names_and_addresses_of_every_form_are_accepted() {
     for recipient in many {
         message = message.to(recipient);
     }
-    let message = message.body(String::new()).unwrap();
+    let message = message.body("Hello".to_owned()).unwrap();
     let text = String::from_utf8(message.formatted()).unwrap();
     assert!(
         text.contains("=?utf-8?") && text.contains("\r\n "),
@@ -153,11 +153,11 @@ async fn names_and_addresses_of_every_form_are_accepted() {
         let named = || to(&[]).to(Mailbox::new(None, address.parse().unwrap()));
         let complete = named().envelope(envelope(Some("noreply@example.com"), &[address]));
         client
-            .send_mime(complete.body(String::new()).unwrap())
+            .send_mime(complete.body("Hello".to_owned()).unwrap())
             .await
             .unwrap();
         let derived = named().cc(mailbox("jane@example.net"));
-        let derived = derived.body(String::new()).unwrap();
+        let derived = derived.body("Hello".to_owned()).unwrap();
         assert_eq!(derived.envelope().to().len(), 1, "{address}");
         let error = client.send_mime(derived).await.unwrap_err();
         assert_eq!(fields(&error), ["envelope.to"]);
@@ -283,7 +283,7 @@ async fn hidden_copies_are_refused_unless_bcc_is_kept_or_restored() {
     }
 
     // A message whose headers name all recipients is sent unchanged.
-    let plain = to(&["jane@example.net"]).body(String::new()).unwrap();
+    let plain = to(&["jane@example.net"]).body("Hello".to_owned()).unwrap();
     restoring.send(plain.clone()).await.unwrap();
     let bytes = Mime::from_bytes(plain.formatted()).restore_bcc();
     client.send_mime(bytes).await.unwrap();
@@ -302,7 +302,7 @@ async fn hidden_copies_are_refused_unless_bcc_is_kept_or_restored() {
 #[tokio::test]
 async fn headers_changed_after_building_are_refused() {
     let sandbox = Sandbox::start().await.unwrap();
-    let mut message = to(&["jane@example.net"]).body(String::new()).unwrap();
+    let mut message = to(&["jane@example.net"]).body("Hello".to_owned()).unwrap();
     let name = HeaderName::new_from_ascii_str("To");
     let group = HeaderValue::new(name, "Team: jane@example.net, joe@example.net;".to_owned());
     message.headers_mut().insert_raw(group);
