@@ -729,14 +729,14 @@ impl Own {
             (Some(TemplateElement::Expression(mut call)), Some(place)) => {
                 let this = call.params.pop();
                 let this =
-                    this.ok_or_else(|| "the template cannot be prepared for rendering".to_owned())?;
+                    this.ok_or_else(|| "internal error: can't build a helper call".to_owned())?;
                 Ok(Self {
                     call: *call,
                     place,
                     this,
                 })
             }
-            _ => Err("the template cannot be prepared for rendering".to_owned()),
+            _ => Err("internal error: can't build a helper call".to_owned()),
         }
     }
 

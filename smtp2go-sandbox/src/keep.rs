@@ -696,7 +696,7 @@ mod tests {
     }
 
     #[test]
-    fn senders_beyond_the_limit_of_figures_are_counted_together() {
+    fn senders_beyond_the_limit_are_counted_together() {
         let mut figures = Figures::default();
         for number in 0..FIGURES + 100 {
             let sender = format!("{number}@example.com");

@@ -204,7 +204,7 @@ fn log_has_the_reason_of_a_failed_mail_with_quotes_unescaped() {
 }
 
 #[test]
-fn options_change_the_sandbox() {
+fn options_of_the_command_take_effect() {
     let running = Running::start(&[
         "--strict",
         "--quiet",

@@ -221,7 +221,7 @@ fn reply_of_a_fault_has_its_status_headers_and_body() {
 }
 
 #[test]
-fn failed_fits_the_reply_of_each_operation_and_reset_works_for_any() {
+fn fault_failed_fits_each_operations_reply_and_fault_reset_applies_to_any_operation() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
     let sms = json!({ "destination": ["+15550002001", "+15550002002"], "content": "Hi" });

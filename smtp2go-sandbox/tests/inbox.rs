@@ -633,7 +633,7 @@ async fn open_page_does_not_keep_a_dropped_sandbox_alive() {
 }
 
 #[test]
-fn copy_of_the_pages_origin_needs_the_token_and_runs_nothing() {
+fn measured_frame_has_the_pages_origin_only_with_the_token_and_runs_no_scripts() {
     let (sandbox, mail) = with_mail();
     let template = json!({ "id": "welcome", "template_name": "Welcome", "subject": "Hi",
                            "html_body": "<script>x</script>{{ name }}", "text_body": "Hi",

@@ -136,8 +136,8 @@ impl Operation {
         self
     }
 
-    /// Sets [`subaccount`](Self::subaccount), so that
-    /// [`for_subaccount`](crate::Client::for_subaccount) fills it: `subaccount_id` in most of the API.
+    /// Sets [`subaccount`](Self::subaccount): the field that
+    /// [`for_subaccount`](crate::Client::for_subaccount) sets, which is `subaccount_id` in most requests.
     #[must_use]
     pub const fn subaccount(mut self, field: &'static str) -> Self {
         self.subaccount = Some(field);

@@ -1,4 +1,4 @@
-//! Times of chrono, jiff and time as the API reads them.
+//! Times and dates of the crates chrono, jiff and time are written in the API's format.
 // A test that fails, fails by a panic.
 #![allow(clippy::unwrap_used)]
 
@@ -24,7 +24,7 @@ const DATES: [(i16, u8, u8, &str); 3] = [
 ];
 
 #[test]
-fn system_time_is_written_as_the_crates_are() {
+fn system_time_is_written_like_the_times_of_the_crates() {
     for (nanos, text) in MOMENTS {
         let distance = u64::try_from(nanos.unsigned_abs()).map(Duration::from_nanos);
         // The year 0 is out of reach of 64 bits.

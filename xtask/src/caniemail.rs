@@ -1,6 +1,6 @@
-//! `cargo xtask caniemail`: the data behind the inbox's HTML check, from the npm package `caniemail`.
+//! `cargo xtask caniemail`: writes the data of the inbox's HTML check, from the npm package `caniemail`.
 //!
-//! The package has the data of <https://www.caniemail.com> under its own licence, which is copied too.
+//! The package has the data of <https://www.caniemail.com>. Its licence is copied too.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,10 +17,10 @@ const PACKAGE: &str = "caniemail@2.0.2";
 /// The folder of the written files, from the root of the repository.
 pub(crate) const FOLDER: &str = "smtp2go-sandbox/assets/caniemail";
 
-/// Features that HTML does not show.
+/// Features that can't be found in HTML.
 const LEFT_OUT: &[&str] = &["bimi"];
 
-/// Features whose keywords are the properties that belong to them.
+/// Features whose keywords are their CSS properties.
 const BY_KEYWORDS: &[&str] = &[
     "css-block-inline-size",
     "css-border",
@@ -41,7 +41,7 @@ const BY_KEYWORDS: &[&str] = &[
     "css-padding-inline-start-end",
 ];
 
-/// What finds the features that neither their title nor their slug describes.
+/// The patterns of features whose title and slug don't give one. See [`find`].
 const PATTERNS: &[(&str, &[&str])] = &[
     ("amp", &["attribute ⚡4email", "attribute amp4email"]),
     (
@@ -212,7 +212,7 @@ const PATTERNS: &[(&str, &[&str])] = &[
 ///
 /// # Errors
 ///
-/// If npm or tar fails, a file can't be read or written, or nothing says how to find a feature.
+/// If npm or tar fails, a file can't be read or written, or a feature has no pattern.
 pub fn update(root: &Path) -> Result<(), String> {
     let folder =
         tempfile::tempdir().map_err(|error| format!("can't create a temporary folder: {error}"))?;
@@ -238,8 +238,8 @@ pub fn update(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes the features, one a line, each with what finds it and a letter for the latest version of
-/// each client: `y` supported, `a` partly, `n` not, `u` unknown.
+/// Returns the JSON of the features, one per line, each with its patterns and its support by the latest
+/// version of each client, one letter each: `y` full, `a` partial, `n` none, `u` unknown.
 fn compact(data: &Value) -> Result<String, String> {
     let features = list(&data["data"]);
     let mut clients: Vec<(&str, &str)> = Vec::new();
@@ -289,8 +289,8 @@ fn compact(data: &Value) -> Result<String, String> {
     Ok(text)
 }
 
-/// Returns what finds a feature in a mail: a kind and a name each. `inbox/checks/html.rs` of the
-/// sandbox has the kinds.
+/// Returns the patterns that find a feature in a mail: each is a kind and a name, such as
+/// `element svg`. `inbox/checks/html.rs` of the sandbox has the kinds.
 fn find(slug: &str, title: &str, feature: &Value) -> Result<Vec<String>, String> {
     if let Some((_, patterns)) = PATTERNS.iter().find(|(name, _)| *name == slug) {
         return Ok(patterns.iter().map(|one| (*one).to_owned()).collect());
@@ -350,7 +350,7 @@ fn find(slug: &str, title: &str, feature: &Value) -> Result<Vec<String>, String>
         }
     }
     Err(format!(
-        "the feature {slug} ({title}): nothing says how to find it: add it to PATTERNS in xtask/src/caniemail.rs"
+        "the feature {slug} ({title}) has no pattern: add one to PATTERNS in xtask/src/caniemail.rs"
     ))
 }
 
@@ -359,7 +359,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn feature_is_found_by_its_title_or_slug() {
+    fn pattern_of_a_feature_comes_from_its_slug_title_or_keywords() {
         for (slug, title, expected) in [
             ("css-box-shadow", "box-shadow", "property box-shadow"),
             ("css-font", "font shorthand", "property font"),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn latest_version_of_a_client_counts() {
+    fn support_is_that_of_the_latest_version_of_a_client() {
         let data = json!({
             "last_update_date": "2026-05-13 14:45:41 +0000",
             "nicenames": { "family": { "outlook": "Outlook" }, "platform": { "macos": "macOS" } },

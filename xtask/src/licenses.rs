@@ -1,4 +1,4 @@
-//! The licences of what the sandbox's program links, for its packages.
+//! The licences of the libraries that the sandbox's program links, for its packages.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ const GLIBC: &str = "/usr/share/doc/libc6-dev/copyright";
 struct Library {
     /// The name and the version.
     name: String,
-    /// The licence expression.
+    /// The SPDX expression of the licence.
     expression: String,
     /// Where a reader finds the library.
     source: String,
@@ -184,7 +184,7 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(paths)
 }
 
-/// Writes the file. A text that several libraries have is in it once.
+/// Returns the text of the file. A licence text that several libraries share is written once.
 fn page(package: &str, libraries: &[Library]) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut page = format!(

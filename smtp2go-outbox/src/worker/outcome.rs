@@ -26,7 +26,7 @@ pub(super) enum Trouble {
 /// all workers for a day.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Kinds of errors of a mail that no attempt can send.
+/// Kinds of errors that every attempt at the same mail repeats, so a retry is useless.
 const UNFIT: [&str; 5] = [
     "validation",
     "too_large",

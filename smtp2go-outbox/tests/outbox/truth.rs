@@ -243,7 +243,7 @@ async fn rate_limit_holds_after_a_stop() {
 }
 
 #[tokio::test]
-async fn mail_after_a_429_keeps_its_permit() {
+async fn mail_retried_after_a_429_keeps_its_sender_permit() {
     for Fixture { outbox, .. } in &fixtures().await {
         let refused = Fault::status(429)
             .header("retry-after", "0")

@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_of_an_element_are_renamed() {
+    fn only_tags_of_the_element_are_renamed() {
         for (html, expected) in [
             ("<link rel=x>", "<x-link rel=x>"),
             ("a<LiNk/rel=x></LINK>", "a<x-LiNk/rel=x></x-LINK>"),

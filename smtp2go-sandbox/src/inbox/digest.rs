@@ -1,4 +1,4 @@
-//! What a call was about, for the list of calls.
+//! Summaries of calls, for the list of calls.
 
 use std::collections::{HashMap, HashSet};
 
@@ -38,7 +38,7 @@ const FIRST: &[&str] = &[
 /// Parts of the names of fields that are left out: secrets, and bodies of mails.
 const LEFT_OUT: &[&str] = &["key", "password", "token", "secret", "auth", "body", "mime"];
 
-/// The first message of each of a page's calls.
+/// The first message that each call of a page sent.
 pub(super) struct Messages {
     mails: HashMap<u64, Mail>,
     sms: HashMap<u64, Sms>,
@@ -95,7 +95,7 @@ impl Messages {
     }
 }
 
-/// The two lines of a call.
+/// The two lines that summarize a call in the list.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Digest {
     /// The recipients, or the first field.
@@ -105,7 +105,7 @@ pub(super) struct Digest {
 }
 
 impl Digest {
-    /// Makes the digest of a call that sent `count` messages, from the parts of the first one.
+    /// Makes the digest of a call that sent `count` messages, from the parts of the first message.
     fn of(mut parts: Vec<String>, count: u64) -> Self {
         parts.retain(|part| !part.is_empty());
         let mut parts = parts.into_iter();

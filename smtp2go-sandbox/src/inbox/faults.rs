@@ -68,7 +68,7 @@ struct FaultPage {
     given: Given,
 }
 
-/// What a refused form had, and why it was refused.
+/// The values of a refused form, and the errors.
 #[derive(Default)]
 struct Given {
     rule: String,
@@ -113,7 +113,7 @@ fn page_of(shared: &Arc<Shared>, status: StatusCode, given: Given) -> Response {
     show(status, &page)
 }
 
-/// Adds the fault of a rule or of the selection.
+/// Adds the fault of the written rule, or of the selected values if there is no rule.
 pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let form = Fields::of_form(&body);
     let rule = match form.get("rule") {
@@ -188,7 +188,7 @@ pub(super) async fn set_clock(State(shared): State<Arc<Shared>>, body: Bytes) ->
     }
 }
 
-/// Builds the rule of the selection.
+/// Builds the rule of the selected values.
 fn picked(operation: &str, times: &str, effect: &str) -> String {
     // `refuse` applies to connections, not to operations.
     let operation = if effect == "refuse" { "" } else { operation };

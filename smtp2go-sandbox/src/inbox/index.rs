@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn search_has_words_and_tags() {
+    fn search_is_split_into_words_and_tags() {
         for (search, words, tags) in [
             ("", &[][..], &[][..]),
             (" Hello  wOrld ", &["hello", "world"], &[]),

@@ -11,7 +11,7 @@ use super::view::{HookView, Time};
 use crate::account::{Account, AccountId};
 use crate::world::{Shared, World};
 
-/// A list of the state, which differs from the others by its texts.
+/// The section, path and texts of a list.
 pub(super) struct Kind {
     pub(super) section: Section,
     /// Heading of the list.
@@ -19,9 +19,9 @@ pub(super) struct Kind {
     /// One item, such as `template`.
     pub(super) one: &'static str,
     pub(super) path: &'static str,
-    /// What the search looks at.
+    /// The fields that the search covers, such as `URL or event`.
     pub(super) searched: &'static str,
-    /// How items come into the list.
+    /// Says how items get into the list. Shown while it is empty.
     pub(super) hint: &'static str,
 }
 
@@ -106,7 +106,7 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Takes the page's rows from all items: those whose `text` has the words of the search.
+    /// Takes the rows of the requested page, from the items whose `text` has all words of the search.
     pub(super) fn take<T>(
         fields: &Fields,
         items: impl Iterator<Item = T>,
@@ -148,7 +148,7 @@ pub(super) fn accounts(world: &World) -> impl Iterator<Item = (AccountId, &Accou
     accounts.map(|(place, account)| (AccountId(place), account))
 }
 
-/// Returns the account of an address.
+/// Returns the account with this index, which is part of a page's path.
 pub(super) fn find_account(world: &World, place: usize) -> Option<&Account> {
     world.accounts().nth(place)
 }

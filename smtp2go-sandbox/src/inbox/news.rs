@@ -13,8 +13,8 @@ use crate::world::Shared;
 /// Maximum number of mails in a reply. The others are counted.
 const SHOWN: usize = 3;
 
-/// Returns the number of mails so far, and the newest of those that followed the first `after`. No
-/// mails without `after`, and all after a reset.
+/// Returns the number of mails so far, and the newest mails since that number was `after`. Without
+/// `after`, returns no mails. If `after` exceeds the number, because of a reset, all mails are new.
 pub(super) async fn news(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,

@@ -1,4 +1,4 @@
-//! Which files of a mail are shown as small images.
+//! Decides which files of a mail are shown as small images.
 
 use imagesize::ImageType;
 
@@ -19,8 +19,8 @@ const MOST_PIXELS: usize = 40_000_000;
 
 const SVG: &str = "image/svg+xml";
 
-/// Returns the media type of a file that is shown as a small image, by its content. For an SVG, which
-/// is text, by its name and its type.
+/// Returns the media type of a file that is shown as a small image, or `None`. The content decides,
+/// except for an SVG: it is text, so its declared type or its name decides.
 pub(super) fn media_type(file: &Attachment) -> Option<&'static str> {
     let content = &file.content;
     let declared = match file.mimetype.as_deref() {

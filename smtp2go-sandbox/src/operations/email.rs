@@ -480,8 +480,8 @@ pub(super) fn check_mime(request: &Value) -> Result<Mime, Refusal> {
     Ok(mime)
 }
 
-/// Checks the files of a mail, and the mail against what its account has, and takes what its template
-/// made of it from `rendered`; `path` is what goes before the names of its fields.
+/// Checks the files of a mail, and the mail against the state of its account. Takes the rendered
+/// template of the mail, if it has one, from `rendered`. `path` is the prefix of field names in errors.
 fn check_mail(
     context: &Context<'_>,
     mail: &Value,

@@ -284,7 +284,7 @@ fn step_later(world: &mut World, number: u64, step: SmsStep) {
     world.later_for(number, STEP, Job::MoveSms { number, step });
 }
 
-/// Takes a message one step further.
+/// Takes the step `step` in the delivery of a message, and schedules the next.
 pub(crate) fn advance(world: &mut World, number: u64, step: SmsStep) {
     let Some(sms) = world.ledger.sms(number) else {
         return;

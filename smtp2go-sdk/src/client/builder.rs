@@ -468,7 +468,7 @@ impl<C> ClientBuilder<C> {
         Ok(hosts)
     }
 
-    /// Builds the HTTP clients. Returns no user agent if it is that of the user's own client.
+    /// Builds the HTTP clients. The returned user agent is `None` if `http_client` sets its own.
     #[cfg(not(target_family = "wasm"))]
     fn http(
         &self,
@@ -612,8 +612,8 @@ impl ClientBuilder {
     }
 }
 
-/// Returns the headers of every request, without the key. `user_agent` is `None` if that of the user's own
-/// HTTP client is used.
+/// Returns the headers of every request, without the key. `user_agent` is `None` if the user's own HTTP
+/// client sets it.
 fn headers(user_agent: Option<HeaderValue>) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::new();

@@ -307,7 +307,7 @@ fn check_images(parts: &EmailParts, check: &mut Check) {
             check.at_index("inlines", index, |check| {
                 check.at("filename", |check| {
                     check.problem(
-                        "the HTML does not mention this image: attach it, or refer to it by cid:",
+                        "the HTML does not mention this image: refer to it by cid:, or add it with attach",
                     );
                 });
             });
@@ -397,8 +397,8 @@ mod tests {
         assert_eq!(
             problems(&both.inline(image("c.png"))),
             [
-                "inlines[2].filename: the HTML does not mention this image: attach it, or refer to it \
-              by cid:"
+                "inlines[2].filename: the HTML does not mention this image: refer to it by cid:, or \
+              add it with attach"
             ]
         );
         let template = Email::from_template("a@example.com", "t").to("b@example.net");

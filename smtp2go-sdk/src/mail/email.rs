@@ -47,8 +47,8 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// # Stored mail
 ///
 /// A mail can be written as JSON with serde, stored, and read again, also by another program. Programs
-/// in other languages can write the format too. A mail with every member but those of templates, and
-/// one from a template:
+/// in other languages can write the format too. This example has a mail with
+/// all members except those of templates, and a mail from a template:
 ///
 /// ```
 /// use smtp2go_sdk::Email;

@@ -133,7 +133,7 @@ fn stored_mailbox<E: serde_core::ser::Error>(field: &str, mailbox: &Mailbox) -> 
     ))
 }
 
-/// Returns a JSON text to be written as it is.
+/// Returns a JSON text as a [`RawValue`], which serde writes unchanged.
 fn raw<'a, E: serde_core::ser::Error>(field: &str, json: &'a str) -> Result<&'a RawValue, E> {
     serde_json::from_str(json).map_err(|error| about_field(field, error))
 }

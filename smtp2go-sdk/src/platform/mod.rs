@@ -1,5 +1,5 @@
-//! What native programs and WebAssembly in a JavaScript runtime do differently, under the same names:
-//! the clock, waiting, waking, random numbers and the HTTP client.
+//! The functions that differ between native programs and WebAssembly in a JavaScript runtime, under the
+//! same names: the clock, waiting, waking, random numbers and the HTTP client.
 
 #[cfg(not(target_family = "wasm"))]
 mod native;

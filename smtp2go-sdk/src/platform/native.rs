@@ -1,4 +1,4 @@
-//! tokio, reqwest and the operating system.
+//! The platform of native programs: tokio, reqwest and the operating system.
 
 use std::future::Future;
 
@@ -30,14 +30,14 @@ pub(crate) fn random() -> u64 {
     fastrand::u64(..)
 }
 
-/// Runs a future in the background. Dropped without a runtime.
+/// Runs a future in the background. Without a runtime, drops it.
 pub(crate) fn run_later(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(work);
     }
 }
 
-/// Runs work that blocks, on a thread that may.
+/// Runs blocking work on one of tokio's threads for it.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, NotRun> {

@@ -189,7 +189,8 @@ impl Auth {
         &self,
         mut url: Url,
     ) -> Result<(Url, Option<(WebhookAuthType, Secret)>), Error> {
-        let no_base = |()| Error::config("url: this address can't hold a secret");
+        let no_base =
+            |()| Error::config("url: this address can't carry the secret: use a URL with a host");
         let header = match &self.0 {
             AuthScheme::Bearer(token) => Some((WebhookAuthType::Bearer, token.clone())),
             AuthScheme::Basic {

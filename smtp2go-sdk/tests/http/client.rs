@@ -229,7 +229,7 @@ async fn success_that_reports_failure_is_an_error() {
 }
 
 #[tokio::test]
-async fn undecodable_success_is_unknown() {
+async fn call_with_an_undecodable_success_is_unknown() {
     for body in ["", "<html>", r#"{"request_id":"r-4","data":"#] {
         let server = answering(body);
         let error = view_error(&server.client()).await;
@@ -263,7 +263,7 @@ async fn redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn refused_connection_is_not_sent() {
+async fn call_over_a_refused_connection_is_not_sent() {
     let builder = Client::builder(watched(KEY))
         .base_url(nowhere())
         .retry(RetryPolicy::none());
@@ -280,7 +280,7 @@ async fn refused_connection_is_not_sent() {
 }
 
 #[tokio::test]
-async fn connection_lost_after_the_request_is_unknown() {
+async fn call_whose_connection_is_lost_after_the_request_is_unknown() {
     for fault in [
         Fault::close_before_reading(),
         Fault::reset_before_reading(),
@@ -443,7 +443,7 @@ fn typed_calls_are_send() {
     feature = "native-tls"
 ))]
 #[tokio::test]
-async fn failed_tls_handshake_is_not_sent() {
+async fn call_with_a_failed_tls_handshake_is_not_sent() {
     // The server replies in plain text to a TLS handshake.
     let server = answering(VIEWED);
     let builder = server
@@ -466,7 +466,7 @@ async fn failed_tls_handshake_is_not_sent() {
     feature = "native-tls"
 ))]
 #[tokio::test]
-async fn stalled_tls_handshake_is_not_sent() {
+async fn call_with_a_stalled_tls_handshake_is_not_sent() {
     let server = sandbox(Fault::stall_before_reading());
     let url = server.base_url().replace("http:", "https:");
     let limits = server

@@ -50,7 +50,7 @@ fn quick() -> RetryPolicy {
 }
 
 #[tokio::test]
-async fn stream_refused_before_processing_is_not_sent() {
+async fn call_on_a_stream_refused_before_processing_is_not_sent() {
     for refusal in [
         Act::Reset(REFUSED_STREAM),
         Act::GoAway {
@@ -87,7 +87,7 @@ async fn stream_refused_before_processing_is_not_sent() {
 }
 
 #[tokio::test]
-async fn stream_ended_for_any_other_reason_is_unknown() {
+async fn call_on_a_stream_that_ends_for_another_reason_is_unknown() {
     for end in [
         Act::Reset(CANCEL),
         Act::Reset(INTERNAL_ERROR),
@@ -130,7 +130,7 @@ async fn untrusted_server_receives_no_request() {
 /// With TLS 1.3 the client is refused only after it has begun to send.
 #[cfg(feature = "rustls-ring")]
 #[tokio::test]
-async fn missing_client_certificate_is_unknown() {
+async fn call_without_the_required_client_certificate_is_unknown() {
     let tls = Tls::of_clients_with_certificates();
     for protocol in ["http/1.1", "h2"] {
         let server = Peer::with_tls(&[Act::Answer], &tls);

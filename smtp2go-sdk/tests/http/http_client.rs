@@ -90,7 +90,7 @@ impl reqwest::dns::Resolve for NoSuchHost {
 }
 
 #[tokio::test]
-async fn unknown_host_is_not_sent() {
+async fn call_to_an_unknown_host_is_not_sent() {
     let http = own_http().dns_resolver(Arc::new(NoSuchHost));
     let client = to("http://localhost:1/v3", http).build().unwrap();
     let error = send(&client).await;
@@ -135,7 +135,7 @@ async fn followed_redirect_is_an_error() {
 }
 
 #[tokio::test]
-async fn followed_redirect_to_an_unreachable_host_is_unknown() {
+async fn call_redirected_to_an_unreachable_host_is_unknown() {
     let location = format!("{}/x", nowhere());
     let server = sandbox(Fault::status(302).header("Location", location));
     let client = with(&server, own_http());
@@ -166,7 +166,7 @@ mod https {
     use super::*;
 
     #[tokio::test]
-    async fn connect_timeout_of_own_client_is_not_sent() {
+    async fn call_with_a_connect_timeout_of_own_client_is_not_sent() {
         let limit = Duration::from_millis(150);
         for http in [own_http().timeout(limit), own_http().connect_timeout(limit)] {
             let server = sandbox(Fault::stall_before_reading());
@@ -178,7 +178,7 @@ mod https {
     }
 
     #[tokio::test]
-    async fn proxy_that_refuses_the_tunnel_is_not_sent() {
+    async fn call_through_a_proxy_that_refuses_the_tunnel_is_not_sent() {
         for fault in [
             Fault::status(403),
             Fault::status(502).html("<html>"),
@@ -204,7 +204,7 @@ mod https {
 }
 
 #[tokio::test]
-async fn failing_proxy_for_plain_http_is_unknown() {
+async fn call_through_a_failing_proxy_for_plain_http_is_unknown() {
     for (fault, status) in [
         (Fault::reset_before_reading(), None),
         (Fault::reset(), None),

@@ -120,7 +120,7 @@ async fn key_unknown_to_the_sandbox_is_not_retried() {
 }
 
 #[tokio::test]
-async fn connect_timeout_is_not_sent() {
+async fn call_with_a_connect_timeout_is_not_sent() {
     // A full backlog: further connections are neither accepted nor refused. A sandbox can't do this.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();

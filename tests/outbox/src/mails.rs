@@ -32,7 +32,7 @@ pub(crate) fn key_of_rolled_back(number: u64) -> String {
     format!("rolled-back-{number:06}")
 }
 
-/// Returns the mail with this number, of `mails` mails.
+/// Returns mail `number` of a run with `mails` mails. A few of them attach the file `large`.
 pub(crate) fn mail(number: u64, mails: u64, key: String, large: &Path) -> Email {
     let mail = Email::new("Shop <shop@example.com>", format!("Order {number}"))
         .to(format!("customer-{number}@example.net"))

@@ -182,9 +182,9 @@ const NO_KEY: &str = "api-00000000000000000000000000000000";
 /// The URL of the service, which is replaced by the sandbox's.
 const SERVICE: &str = "https://api.smtp2go.com/v3";
 
-/// Generates the clients with the commands in [`LANGUAGES`], and sends a mail with each one's
-/// program there. The clients in TypeScript and Python also search the activity and read an error.
-/// With `full`, includes all languages. Also runs requests of the collection.
+/// Generates the clients with the commands in [`LANGUAGES`], and runs the documented program of each,
+/// which sends a mail. The clients in TypeScript and Python also search the activity and read an error.
+/// Without `full`, skips the languages that are marked as full. Also runs requests of the collection.
 ///
 /// # Errors
 ///

@@ -103,7 +103,11 @@ const RULES: [(&str, &str, Rule); 15] = [
         "each response has one status: generators refuse `default` and ranges such as `5XX`",
         statuses,
     ),
-    ("references", "objects are used by reference", by_reference),
+    (
+        "references",
+        "objects are components that are used by `$ref`",
+        by_reference,
+    ),
     ("formats", "every string and number has a `format`", formats),
     (
         "format-words",
@@ -526,7 +530,7 @@ fn by_reference(document: Document<'_>, found: &mut Found<'_>) {
         found.add(
             "/components/schemas",
             format!(
-                "only {} % of the uses of objects are by reference",
+                "only {} % of the uses of objects are a `$ref`",
                 figures.reference_share()
             ),
             "make components of the others; the minimum is 95 %",

@@ -1,4 +1,4 @@
-//! First stage: each kind of broken spec is refused, with a place, a message and a remedy.
+//! Tests of the first stage: each kind of broken spec is refused, with a place, a message and a remedy.
 
 use xtask::Problems;
 use xtask::load;

@@ -1,4 +1,4 @@
-//! Last stage: comparing with the disk, and writing.
+//! Tests of the last stage: comparing with the disk, and writing.
 
 use std::fs;
 use std::path::{Path, PathBuf};

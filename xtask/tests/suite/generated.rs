@@ -1,4 +1,4 @@
-//! Third and fourth stage: the code generated from the fixture, file by file.
+//! Tests of the third and fourth stage: the code generated from the fixture, file by file.
 
 use crate::fixture;
 

@@ -105,7 +105,7 @@ fn webhooks_are_moved_and_body_examples_kept() {
     assert_eq!(Value::Object(twin(&document)), wanted);
 }
 
-/// The meaning of a schema, in a form for both versions.
+/// The meaning of a schema, in a form that is the same for OpenAPI 3.0 and 3.1.
 #[derive(Debug, PartialEq)]
 struct Said {
     types: BTreeSet<String>,

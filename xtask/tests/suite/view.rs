@@ -1,4 +1,4 @@
-//! Second stage: the view of the fixture.
+//! Tests of the second stage: the Rust view of the fixture.
 
 use std::fmt::Write as _;
 

@@ -8,7 +8,7 @@ pub(super) enum CssPart<'a> {
     Selector(&'a str),
     /// The name and the value.
     Declaration(&'a str, &'a str),
-    /// A style rule in another one.
+    /// The start of a style rule inside another.
     Nesting,
     Comment,
 }
@@ -22,12 +22,13 @@ enum CssBlock {
     Declarations,
 }
 
-/// Calls `each` with every part of a style sheet that starts in a line, and its line.
+/// Calls `each` with every part of a style sheet and the part's line. The first line of the style
+/// sheet is `line`.
 pub(super) fn style_sheet(css: &str, line: usize, each: impl FnMut(usize, CssPart<'_>)) {
     read(css, line, CssBlock::Rules, each);
 }
 
-/// The same for the value of a `style` attribute.
+/// Like [`style_sheet`], for the value of a `style` attribute.
 pub(super) fn style_attribute(css: &str, line: usize, each: impl FnMut(usize, CssPart<'_>)) {
     read(css, line, CssBlock::Declarations, each);
 }
@@ -110,7 +111,7 @@ fn block(
     CssBlock::Declarations
 }
 
-/// Reports a text that ends without a block.
+/// Reports a declaration, or an at-rule without a block.
 fn statement(text: &str, inside: CssBlock, line: usize, each: &mut impl FnMut(usize, CssPart<'_>)) {
     if let Some((name, rest)) = at_rule(text) {
         each(line, CssPart::AtRule(name, rest));

@@ -1,4 +1,4 @@
-//! Checks of a mail's headers, parts and size, as far as they are true without a network.
+//! Checks of a mail's headers, parts and size that need no network.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -56,7 +56,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct HeaderCheck {
     pub(crate) name: &'static str,
     pub(crate) verdict: HeaderVerdict,
-    /// What is right, or what to do.
+    /// The reason for a pass, otherwise what to change.
     pub(crate) advice: String,
 }
 
@@ -113,7 +113,7 @@ impl GivenHeaders {
     }
 }
 
-/// Checks a mail: first what fails, then what deserves a look, then what is right.
+/// Checks a mail. Returns failures first, then warnings, then passes.
 pub(super) fn check(mail: &Mail) -> Vec<HeaderCheck> {
     let headers = GivenHeaders(mail.headers());
     let rows: [(&'static str, Found); 14] = [
@@ -175,11 +175,14 @@ fn list_unsubscribe(headers: &GivenHeaders) -> Found {
     } else if any("https://") {
         found(Pass, "Has an https URL.")
     } else if any("http://") {
-        found(Fail, "Its URL uses http: use https, which one click needs.")
+        found(
+            Fail,
+            "Its URL uses http: use https, which one-click unsubscribe needs.",
+        )
     } else {
         found(
             Warn,
-            "Has no https URL: add one, because Gmail and Yahoo want one click from bulk senders.",
+            "Has no https URL: add one. Gmail and Yahoo require one-click unsubscribe of bulk senders.",
         )
     }
 }
@@ -197,11 +200,11 @@ fn one_click(headers: &GivenHeaders) -> Found {
             Fail,
             "Needs an https URL in List-Unsubscribe, to which mail clients can post.",
         ),
-        Some(_) => found(Pass, "Allows one click (RFC 8058)."),
+        Some(_) => found(Pass, "Allows one-click unsubscribe (RFC 8058)."),
         None if has_https => found(
             Warn,
-            "Missing: add List-Unsubscribe-Post: List-Unsubscribe=One-Click, so that one click is \
-             enough (RFC 8058).",
+            "Missing: add List-Unsubscribe-Post: List-Unsubscribe=One-Click, to allow one-click \
+             unsubscribe (RFC 8058).",
         ),
         None => found(Pass, "Not needed without an https URL in List-Unsubscribe."),
     }
@@ -220,9 +223,12 @@ fn from(headers: &GivenHeaders) -> Found {
     match (addresses.next(), addresses.next()) {
         (Some(Ok(_)), Some(_)) if headers.get("Sender").is_none() => found(
             Fail,
-            "Has several addresses: name the one that sends in Sender, or keep one.",
+            "Has several addresses: keep one, or add the header Sender with the one that sends.",
         ),
-        (Some(Ok(_)), Some(_)) => found(Warn, "Has several addresses, and DMARC wants one."),
+        (Some(Ok(_)), Some(_)) => found(
+            Warn,
+            "Has several addresses: keep one, because DMARC checks expect one.",
+        ),
         (Some(Ok(one)), None) if one.name.is_empty() => found(
             Warn,
             "Has no name: write Name <address>, which mail clients show in their lists.",
@@ -278,7 +284,7 @@ fn date(mail: &Mail, headers: &GivenHeaders) -> Found {
     let Some(date) = DateTime::parse_rfc822(value).filter(DateTime::is_valid) else {
         return found(
             Fail,
-            "Is not a date of RFC 5322: mail clients sort the mail anywhere.",
+            "Is not a date of RFC 5322: mail clients may sort the mail wrongly.",
         );
     };
     let accepted = mail.accepted_at().duration_since(UNIX_EPOCH);
@@ -320,7 +326,7 @@ fn repeated(headers: &GivenHeaders) -> Found {
         .filter(|name| headers.all(name).nth(1).is_some());
     let repeated: Vec<_> = repeated.copied().collect();
     match repeated.as_slice() {
-        [] => found(Pass, "No header that may occur once occurs twice."),
+        [] => found(Pass, "No header occurs more often than allowed."),
         names => (
             Fail,
             format!("Keep only one of each: {}.", names.join(", ")),

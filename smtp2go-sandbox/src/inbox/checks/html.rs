@@ -9,7 +9,7 @@ use super::css::{self, CssPart};
 use super::scan::HtmlPart;
 use super::support::KNOWN;
 
-/// Maximum number of lines that are named for a feature.
+/// Maximum number of lines that are listed for a feature.
 const LINES: usize = 5;
 
 /// Maximum length in bytes of a name that is looked up. The features' names are shorter.
@@ -20,11 +20,12 @@ const NAME: usize = 64;
 pub(crate) struct HtmlReport {
     /// Number of known features in the HTML.
     pub(crate) features: usize,
-    /// Mean share of clients in percent, over the features.
+    /// Percentage of clients that support a feature: the mean over the features. The next two fields
+    /// are for partial and missing support.
     pub(crate) supported: f64,
     pub(crate) partly_supported: f64,
     pub(crate) not_supported: f64,
-    /// The worst first.
+    /// The features with the least support first.
     pub(crate) findings: Vec<Finding>,
     /// Only the first part of the HTML was checked.
     pub(crate) truncated: bool,
@@ -50,7 +51,7 @@ pub(crate) struct Finding {
 #[derive(Debug, Serialize)]
 pub(crate) struct Share {
     pub(crate) percent: f64,
-    /// Families, with their platforms unless it is all of them.
+    /// Families of clients. If only some platforms of a family are meant, they follow in parentheses.
     pub(crate) clients: Vec<String>,
 }
 
@@ -352,7 +353,8 @@ impl FeatureFinder {
     }
 }
 
-/// Returns the share of clients with this letter, of those whose support is known.
+/// Returns the share of the clients whose letter in `support` is `letter`, among the clients whose
+/// support is known.
 fn share(support: &str, letter: char) -> Share {
     let clients = &KNOWN.support.clients;
     let known = support.chars().filter(|one| *one != 'u').count();

@@ -16,7 +16,7 @@ const SHOWN_LINK: usize = 2_000;
 /// Maximum number of characters of a link's text.
 const SHOWN_TEXT: usize = 200;
 
-/// Ends of file names that look like a host.
+/// Extensions of file names that look like a host, such as `report.pdf`.
 const EXTENSIONS: &[&str] = &[
     "csv", "doc", "docx", "gif", "html", "ics", "jpeg", "jpg", "md", "mp4", "pdf", "png", "ppt",
     "pptx", "svg", "txt", "webp", "xls", "xlsx", "xml", "zip",
@@ -48,7 +48,7 @@ pub(crate) struct FoundLink {
     /// The text inside the link, or the image's `alt`.
     pub(crate) text: String,
     pub(crate) line: usize,
-    /// What is suspicious.
+    /// Why the link is suspicious. Empty if it is not.
     pub(crate) problems: Vec<String>,
 }
 
@@ -65,10 +65,10 @@ pub(super) struct LinkFinder<'a> {
     /// The names of the inline images.
     inlines: HashSet<&'a str>,
     element: String,
-    /// The link that is open, without its text.
+    /// The line and URL of the link whose text is read.
     open: Option<(usize, String)>,
     text: String,
-    /// The image whose attributes are read.
+    /// The line and URL of the image whose attributes are read.
     source: Option<(usize, String)>,
     alt: String,
 }
@@ -209,7 +209,7 @@ impl<'a> LinkFinder<'a> {
             if !url.starts_with('#') && !has_placeholder(url) {
                 add(match url.starts_with("//") || looks_like_host(url) {
                     true => "has no scheme: write https:// before it",
-                    false => "is relative, and a mail has no address that it could start from",
+                    false => "is relative, and a mail has no base URL: write the whole URL",
                 });
             }
             return problems;
@@ -221,7 +221,7 @@ impl<'a> LinkFinder<'a> {
             "cid" => add("names no inline image of this mail"),
             "data" if kind == "image" => {}
             "javascript" | "vbscript" | "data" => add("runs code, and mail clients remove it"),
-            "file" => add("leads to a file of the reader's machine"),
+            "file" => add("leads to a file on the reader's machine"),
             _ => {}
         }
         if let "http" | "https" = scheme.as_str() {
@@ -420,7 +420,7 @@ mod tests {
             ("?a", "", "relative"),
             ("JavaScript:x()", "", "runs code"),
             ("data:text/html,x", "", "runs code"),
-            ("file:///etc", "", "a file of"),
+            ("file:///etc", "", "a file on"),
             ("https://localhost:3000/x", "", "this machine"),
             ("https://10.0.0.1/", "", "private network"),
             ("https://[::1]:1/", "", "this machine"),

@@ -112,7 +112,7 @@ impl<'a, F: FnMut(usize, HtmlPart<'_>)> HtmlScanner<'a, F> {
         }
     }
 
-    /// Reads what starts with `<`, up to and including its end.
+    /// Reads a tag, a comment or a doctype, from `<` up to and including its end.
     fn tag(&mut self, tag: usize, after: &str) {
         if after.starts_with("!--") {
             self.tell(tag, HtmlPart::Comment);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Made by `cargo xtask caniemail`.
+/// Written by `cargo xtask caniemail`.
 const FEATURES: &str = include_str!("../../../assets/caniemail/features.json");
 
 /// The licence of the data.
@@ -24,13 +24,13 @@ pub(super) struct Support {
 pub(super) struct Feature {
     pub(super) slug: String,
     pub(super) title: String,
-    /// What finds it: a kind and a name each.
+    /// Patterns that find the feature in HTML: each is a kind and a name, such as `element svg`.
     find: Vec<String>,
-    /// A letter for each client: `y` supported, `a` partly, `n` not, otherwise unknown.
+    /// Support by each client, one letter each: `y` full, `a` partial, `n` none, otherwise unknown.
     pub(super) support: String,
 }
 
-/// The data, and the features by what finds them.
+/// The data, with the features indexed by pattern.
 pub(super) struct Known {
     pub(super) support: Support,
     by_pattern: HashMap<String, Vec<usize>>,
@@ -52,7 +52,7 @@ pub(super) static KNOWN: LazyLock<Known> = LazyLock::new(|| {
 });
 
 impl Known {
-    /// Returns the places of the features that this kind and name find.
+    /// Returns the indexes in [`Support::features`] of the features with this pattern.
     pub(super) fn find(&self, pattern: &str) -> &[usize] {
         self.by_pattern.get(pattern).map_or(&[], Vec::as_slice)
     }

@@ -434,7 +434,7 @@ fn status_and_ending_decide_on_the_retry() {
 }
 
 #[test]
-fn early_reply_to_a_part_of_a_request_is_not_sent() {
+fn early_reply_is_judged_by_its_status() {
     let early = |status, upload| Evidence {
         upload,
         ..answered(status, "")
@@ -462,7 +462,7 @@ fn early_reply_to_a_part_of_a_request_is_not_sent() {
 }
 
 #[test]
-fn refusal_that_reports_a_success_is_unknown() {
+fn call_refused_in_a_reply_that_reports_a_success_is_unknown() {
     for status in [400, 422, 429, 499] {
         for body in [
             r#"{"data":{"error":"no","email_id":"1a"}}"#,
@@ -720,7 +720,7 @@ fn unknown_code_is_kept() {
 }
 
 #[test]
-fn failure_beside_a_success_is_unknown() {
+fn failed_mail_is_rejected_unless_the_reply_may_report_a_success() {
     for (body, certainty) in [
         (
             r#"{"data":{"failed":1,"succeeded":0,"email_id":""}}"#,

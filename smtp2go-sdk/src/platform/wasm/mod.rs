@@ -1,4 +1,4 @@
-//! A JavaScript runtime, such as the one of Cloudflare Workers.
+//! The platform of WebAssembly: a JavaScript runtime, such as Cloudflare Workers.
 
 pub(crate) mod sync;
 pub(crate) mod time;
@@ -13,8 +13,8 @@ use super::NotRun;
 
 /// Returns a random number, for seeds and tokens. Not for secrets.
 ///
-/// Its source must differ between the isolates of a Worker: with the constant seed that Rust has here,
-/// one could release the claims of another.
+/// The numbers must differ between the isolates of a Worker. Rust's own seeds are constant on this
+/// target: with them, isolates would make equal tokens, and one could release another's claims.
 pub(crate) fn random() -> u64 {
     crypto_random().unwrap_or_else(|| {
         // A runtime without Web Crypto.
@@ -36,12 +36,12 @@ fn crypto_random() -> Option<u64> {
     Some(u64::from_ne_bytes(random))
 }
 
-/// Returns a member of an object, if it is of this type.
+/// Returns a member of an object, if it has the type `T`.
 fn member<T: JsCast>(object: &JsValue, name: &str) -> Option<T> {
     Reflect::get(object, &name.into()).ok()?.dyn_into().ok()
 }
 
-/// Runs a future in the background, for as long as the runtime lets the request go on.
+/// Runs a future in the background. The runtime stops it if it ends the request before.
 pub(crate) fn run_later(work: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(work);
 }

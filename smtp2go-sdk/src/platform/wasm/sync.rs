@@ -1,7 +1,7 @@
-//! Waiting for other calls, with the names of tokio.
+//! Waiting for other calls, under the names that tokio uses.
 //!
-//! A runtime can forbid a request to wake another, and can suspend a request for ever. So no call waits
-//! for another's notice or lock here: it looks again after [`LOOK_AGAIN`].
+//! A runtime can forbid a request to wake another, and can suspend a request for ever. So a call never
+//! waits for another call's notification or lock: it checks again after [`LOOK_AGAIN`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use super::time::{Sleep, sleep};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
-/// Notifies nobody.
+/// Notifications have no effect: waiting calls check again after [`LOOK_AGAIN`].
 #[derive(Debug)]
 pub(crate) struct Notify;
 
@@ -36,7 +36,7 @@ impl Notify {
     pub(crate) fn notify_waiters(&self) {}
 }
 
-/// The time until a call looks again.
+/// The wait until a call checks again.
 #[derive(Debug)]
 pub(crate) struct Notified(Sleep);
 
@@ -52,7 +52,7 @@ impl Future for Notified {
     }
 }
 
-/// Lets everybody in: the queue that it keeps natively is for order only.
+/// Never waits. Natively the lock only keeps calls in order, and nothing depends on the order.
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(T);
 

@@ -1,4 +1,4 @@
-//! The clock and timers of the runtime, with the names of tokio.
+//! The clock and timers of the runtime, under the names that tokio uses.
 //!
 //! In Workers the clock stands still while code runs, and moves on with each reply or timer.
 
@@ -14,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::member;
 
-/// Longest time of a timer: `setTimeout` takes a signed number of 32 bits, in milliseconds.
+/// Maximum duration of a timer: `setTimeout` takes milliseconds as a signed 32-bit integer.
 const LONGEST_TIMER: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Returns the time of the runtime's clock.
@@ -25,7 +25,7 @@ pub(crate) fn now() -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
-/// A time of a clock that never goes back, as the time since the clock's start.
+/// A time of a monotonic clock, as the duration since the clock's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
 
@@ -146,11 +146,11 @@ impl Drop for Timer {
     }
 }
 
-/// The time of a [`timeout_at`] is over.
+/// The error of [`timeout_at`]: the deadline passed.
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-/// Runs a future to its end, but not beyond a time.
+/// Runs a future until it completes, or until `at`.
 pub(crate) async fn timeout_at<F: Future>(at: Instant, work: F) -> Result<F::Output, Elapsed> {
     let mut work = std::pin::pin!(work);
     let mut timer = sleep_until(at);

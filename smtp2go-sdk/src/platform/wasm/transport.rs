@@ -1,6 +1,7 @@
-//! An HTTP client over `fetch`, with the names of reqwest that the SDK uses.
+//! An HTTP client over `fetch`, under the names that reqwest uses.
 //!
-//! reqwest's own client for WebAssembly follows redirects, and so sends mail and key to another host.
+//! reqwest's own client for WebAssembly follows redirects, which would send the mail and the key to
+//! another host.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -26,7 +27,7 @@ pub(crate) use url::Url;
 
 use super::member;
 
-/// Has neither connections nor settings: the runtime has them.
+/// The HTTP client. Has no state: the runtime keeps the connections.
 #[derive(Clone, Debug)]
 pub(crate) struct FetchClient;
 
@@ -60,7 +61,7 @@ impl FetchRequest {
 type Frame = Result<Bytes, String>;
 type PollFrame = dyn FnMut(&mut std::task::Context<'_>) -> std::task::Poll<Option<Frame>> + Send;
 
-/// The body of a request, read as the runtime asks for it.
+/// The body of a request. Read only when the runtime asks for bytes.
 pub(crate) struct FetchBody {
     poll_frame: Box<PollFrame>,
     /// The exact number of bytes.
@@ -86,7 +87,7 @@ impl FetchBody {
     }
 }
 
-/// Why a request failed, in the words of the runtime. These don't tell what was sent.
+/// The runtime's message about a failed request. It does not say whether anything was sent.
 pub(crate) struct FetchError(String);
 
 impl FetchError {
@@ -96,18 +97,18 @@ impl FetchError {
         Self(text.unwrap_or_else(|| "the runtime gave no reason".to_owned()))
     }
 
-    /// The text has no URL.
+    /// Returns the error unchanged: its text has no URL.
     pub(crate) fn without_url(self) -> Self {
         self
     }
 
-    /// The runtime has no time limits of its own.
+    /// Always false: the runtime has no timeouts of its own.
     #[allow(clippy::unused_self)]
     pub(crate) fn is_timeout(&self) -> bool {
         false
     }
 
-    /// The runtime reports a refused connection like a lost one.
+    /// Always false: the runtime reports a refused connection and a lost one alike.
     #[allow(clippy::unused_self)]
     pub(crate) fn is_connect(&self) -> bool {
         false
@@ -176,14 +177,15 @@ async fn start(request: FetchRequest) -> Result<FetchResponse, JsValue> {
         exchange._pull = Some(pull);
     }
     let global = js_sys::global();
-    let fetch: Function = member(&global, "fetch").ok_or("the runtime has no fetch")?;
+    let fetch: Function = member(&global, "fetch").ok_or("the runtime has no function `fetch`")?;
     let sent: Promise = fetch
         .call2(&global, &url.as_str().into(), &init)?
         .dyn_into()?;
     let received: web_sys::Response = JsFuture::from(sent).await?.dyn_into()?;
     // A browser hides a redirect behind the status 0.
     let status: Result<StatusCode, _> = received.status().try_into();
-    let status = status.map_err(|_| "the runtime hid the status")?;
+    let status =
+        status.map_err(|_| "the runtime reported no status, as browsers do for a redirect")?;
     if let Ok(from) = Url::parse(&received.url()) {
         url = from;
     }
@@ -201,7 +203,9 @@ async fn start(request: FetchRequest) -> Result<FetchResponse, JsValue> {
 fn sent_headers(headers: &HeaderMap) -> Result<Headers, JsValue> {
     let sent = Headers::new()?;
     for (name, value) in headers {
-        let value = value.to_str().map_err(|_| "a header is not ASCII")?;
+        let value = value
+            .to_str()
+            .map_err(|_| format!("the value of the header {name} is not ASCII"))?;
         sent.append(name.as_str(), value)?;
     }
     Ok(sent)
@@ -224,8 +228,8 @@ fn received_headers(headers: &Headers) -> Result<HeaderMap, JsValue> {
     Ok(received)
 }
 
-/// Returns a stream that reads the body only when the runtime asks for bytes, and the function that it
-/// calls for them.
+/// Returns a stream that reads the body only when the runtime asks for bytes, and the function that
+/// the runtime calls for the bytes.
 fn stream_of(
     body: FetchBody,
 ) -> Result<(ReadableStream, Closure<dyn FnMut(JsValue) -> Promise>), JsValue> {
@@ -286,7 +290,7 @@ impl FetchResponse {
         &mut self.headers
     }
 
-    /// The size that the head states.
+    /// The value of `Content-Length`.
     pub(crate) fn content_length(&self) -> Option<u64> {
         let length = self.headers.get(http::header::CONTENT_LENGTH)?;
         length.to_str().ok()?.parse().ok()

@@ -1,4 +1,4 @@
-//! Makes the calls that the test of faults asks for, and answers how they ended.
+//! Makes the calls that `smtp2go-sdk/tests/workers.rs` requests, and replies with their results.
 
 use std::future::{Future, pending, poll_fn, ready};
 use std::pin::pin;
@@ -110,7 +110,8 @@ async fn fetch(request: Request, env: Env, _: Context) -> Result<Response> {
     Response::from_json(&answer)
 }
 
-/// Drops the handling of an event in its middle. Returns the status of its next delivery.
+/// Drops the future that handles an event before it completes. Returns the status of the event's next
+/// delivery.
 async fn claim() -> Result<Value> {
     let receiver = Receiver::without_authentication().deduplicate(MemoryDeduplicator::new());
     let event = br#"{"event":"spam","rcpt":"a@example.net","email_id":"1"}"#;
@@ -120,7 +121,7 @@ async fn claim() -> Result<Value> {
         poll_fn(|cx| Poll::Ready(handling.as_mut().poll(cx).is_pending())).await;
         let during = receiver.process(event.clone(), |_| ready(())).await;
         if during != 503 {
-            return Ok(json!(format!("not claimed: {during}")));
+            return Ok(json!(format!("the second delivery got {during}, not 503")));
         }
     }
     Delay::from(Duration::from_millis(10)).await;

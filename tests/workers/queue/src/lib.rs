@@ -6,7 +6,8 @@ use smtp2go_sdk::{Certainty, Client, Email, Error, FindSent, Found, SendOnce};
 use worker::{Context, Date, Env, MessageBatch, MessageExt, Request, Response};
 use worker::{console_error, event};
 
-/// `retry_delay` in wrangler.toml. More than `SendOnce` and `FindSent` take to find a mail absent.
+/// `retry_delay` in wrangler.toml. Must exceed the time after which `SendOnce` and `FindSent` report a
+/// mail as absent.
 const RETRY_DELAY: Duration = Duration::from_secs(20 * 60);
 
 #[event(fetch)]

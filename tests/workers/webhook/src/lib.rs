@@ -44,7 +44,7 @@ async fn handle(event: &Event, list: &KvStore) {
     };
     for address in event.concerns() {
         if let Err(error) = add(list, address, reason).await {
-            console_error!("an address was not put on the list: {error}");
+            console_error!("can't add an address to the list: {error}");
         }
     }
 }

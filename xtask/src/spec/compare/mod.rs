@@ -151,12 +151,12 @@ impl Report {
     }
 }
 
-/// Compares the documents `foreign` (names and texts) with `ours`. With `partial`, they may lack
-/// operations.
+/// Compares the documents `foreign` (names and texts) with `ours`. With `partial`, the foreign
+/// documents may lack operations.
 ///
 /// # Errors
 ///
-/// If a text is not OpenAPI 3, two of them differ about an operation, or `decisions` is broken.
+/// If a text is not OpenAPI 3, two of them differ about an operation, or `decisions` is invalid.
 pub fn compare(
     ours: &Value,
     foreign: &[(String, String)],

@@ -325,7 +325,7 @@ impl<'a> Reader<'a> {
                 None => return Ok(value),
             }
         }
-        Err("a chain of `$ref`s has no end".to_owned())
+        Err("more than 16 `$ref`s follow each other: remove the cycle".to_owned())
     }
 
     fn target(&self, reference: &str) -> Result<&'a Value, String> {
