@@ -46,7 +46,7 @@ async fn start() -> (Sandbox, Client) {
 }
 
 #[tokio::test]
-async fn every_kind_of_field_is_sent_through_both_doors() {
+async fn every_kind_of_field_is_sent_by_both_entry_points() {
     let (sandbox, client) = start().await;
     let request = ParcelSendRequest::new(["p-1"], ParcelSize::Xl)
         .weight(1.5)

@@ -75,7 +75,9 @@ pub(crate) fn mailboxes(header: &str) -> Mailboxes<'_> {
 pub(crate) fn check(text: &str) -> Result<(), AddressFault> {
     match addr_spec(text)? == text {
         true => Ok(()),
-        false => Err(AddressFault("there is more than the address")),
+        false => Err(AddressFault(
+            "write only the address, without a name, brackets, comments or white space",
+        )),
     }
 }
 
@@ -187,7 +189,7 @@ impl<'a> Mailboxes<'a> {
                 }
                 Some(Token::Blank | Token::Comment) => {}
                 Some(_) if matches!(brackets, Some((_, Some(_)))) => {
-                    return Err(AddressFault("there is text behind the address"));
+                    return Err(AddressFault("there is text after the address"));
                 }
                 Some(_) => {}
             }

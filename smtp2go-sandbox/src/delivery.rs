@@ -310,7 +310,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// The error if a mail cannot have an event.
+/// Why a mail cannot have an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryError(String);
 
@@ -460,7 +460,7 @@ pub(crate) fn happen(
     }
     if !world.ledger.has_room_for_events(number) {
         return Err(DeliveryError(format!(
-            "the mail has reached the limit of {EVENTS_OF_ONE} events or {} MiB of them",
+            "the mail has reached its limit of {EVENTS_OF_ONE} events or {} MiB of events",
             EVENT_BYTES_OF_ONE / (1024 * 1024)
         )));
     }

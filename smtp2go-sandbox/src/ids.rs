@@ -149,7 +149,7 @@ fn from_base62(digits: &str) -> Option<u64> {
     })
 }
 
-/// The digit of a number below 62.
+/// Returns the base-62 digit of a number below 62.
 fn base62_digit(number: u64) -> char {
     // Numbers below 62 fit into a byte.
     let digit = u8::try_from(number).unwrap_or_default();

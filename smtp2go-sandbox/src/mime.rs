@@ -100,7 +100,7 @@ impl Mime {
         let text = text.trim_end_matches(['\r', '\n']);
         let html = self.html.as_deref().unwrap_or_default();
         match is_blank(text, html) && !self.is_unreadable {
-            true => Err("The message has no body: its text and its HTML are blank.".into()),
+            true => Err("The message has no body: its text is empty and its HTML is blank.".into()),
             false => Ok(()),
         }
     }

@@ -747,7 +747,7 @@ fn lists_of_the_state_are_paged_and_searched() {
 }
 
 #[test]
-fn news_are_the_mails_after_a_number() {
+fn news_lists_the_mails_after_the_given_number() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let news = |query: &str| -> Value {
         let reply = get(&sandbox, &format!("/_inbox/news{query}"));

@@ -390,7 +390,7 @@ struct Values<'a> {
     definitions: &'a Value,
     rng: &'a mut Rng,
     filling: Filling,
-    /// One value in this number is beyond its limits; none if 0.
+    /// One in `slip` values is beyond its limits. 0: all values are within.
     slip: u32,
 }
 

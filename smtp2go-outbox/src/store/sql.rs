@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_text_gives_a_statement_for_each_engine() {
+    fn query_text_is_translated_for_each_engine() {
         let text =
             "SELECT UNIX(a), CONCAT(b) FROM t USING(i) WHERE c <= NOW() + SECS($1) SKIP_LOCKED";
         assert_eq!(

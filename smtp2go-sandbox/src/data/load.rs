@@ -39,7 +39,7 @@ fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, String> {
 }
 
 fn number<T: FromStr>(key: &str) -> Result<T, String> {
-    key.parse().map_err(|_| format!("{key:?} is no number"))
+    key.parse().map_err(|_| format!("{key:?} is not a number"))
 }
 
 /// Loads all records into a new world, and starts to track its changes.
@@ -238,7 +238,7 @@ fn load_events(world: &mut World, source: &dyn RecordSource) -> Result<(), Strin
         let place = number(key)?;
         let record: EventRecord = parse(key, value)?;
         let id = u128::from_str_radix(&record.id, 16);
-        let id = id.map_err(|_| format!("event/{key}: {:?} is no id", record.id))?;
+        let id = id.map_err(|_| format!("event/{key}: {:?} is not an id", record.id))?;
         let message = world.ledger.message(record.message);
         let message = message
             .ok_or_else(|| format!("event/{key}: there is no message {}", record.message))?;

@@ -78,8 +78,8 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     Ok(Reply::Data(data))
 }
 
-/// Returns the events older than the activity lag. Events are in the order of time, so that none
-/// appears before an event that was found earlier.
+/// Returns the events older than the activity lag, in the order of their times. So a new event
+/// never appears before one that a search has already found.
 fn indexed(world: &World) -> impl Iterator<Item = (usize, &Arc<Event>)> {
     let (now, lag) = (world.now(), world.activity_lag);
     let events = world.events.numbered();

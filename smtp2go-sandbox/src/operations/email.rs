@@ -518,7 +518,7 @@ fn check_mail(
     {
         return Err(Refusal::field(
             format!("{path}template_data"),
-            format!("The subject that the template makes of it can't be a header: {fault}."),
+            format!("With these values, the template's subject can't be a header: {fault}."),
         ));
     }
     if let Some(mail) = &rendered
@@ -526,7 +526,7 @@ fn check_mail(
     {
         return Err(Refusal::field(
             format!("{path}template_data"),
-            "The mail that the template makes of it has no body: its text and its HTML are blank.",
+            "With these values, the text that the template makes is empty and its HTML is blank.",
         ));
     }
     Ok(Checked {

@@ -28,7 +28,7 @@ const CANCELLED: &str = "cancelled";
 pub(crate) struct Telemetry {
     operation: &'static Operation,
     observer: Option<Arc<dyn Observer>>,
-    /// Receives the attempts, so that the call can be cancelled from outside.
+    /// Receives each attempt, so that another task can cancel the call.
     cancel: Option<Arc<CallCancel>>,
     span: Span,
     /// `None` if there is neither an observer nor a subscriber.

@@ -347,8 +347,8 @@ impl Error {
         self
     }
 
-    /// Returns what hyper-util says if the proxy failed. Its type of the error is private; a test notices
-    /// if the text changes.
+    /// Returns hyper-util's message if the proxy failed. Its error type is private, so this recognises the
+    /// error by its text; a test fails if the text changes.
     fn tunnel_failure(&self) -> Option<String> {
         let mut source = StdError::source(self);
         while let Some(error) = source {

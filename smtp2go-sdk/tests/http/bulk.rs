@@ -506,7 +506,7 @@ async fn state_of_a_cancelled_mail_is_that_of_its_call() {
 /// Sends to a server with many kinds of fault, and stops or drops the stream at random points. The
 /// report counts each mail once, and agrees with what the server accepted.
 #[tokio::test]
-async fn report_is_true_despite_faults_stops_and_drops() {
+async fn report_matches_the_server_despite_faults_stops_and_dropped_streams() {
     const MAILS: usize = 24;
     const SEED: u64 = 11;
     let mut dice = Dice(fastrand::Rng::with_seed(SEED));

@@ -340,7 +340,7 @@ async fn key_edited_based_on_its_state_keeps_its_settings() {
 
 /// A key without a custom rate limit shows the period `0:00:00`, which can't be sent.
 #[tokio::test]
-async fn default_key_and_user_are_read_changed_and_written_back() {
+async fn api_key_and_smtp_user_with_default_settings_are_read_changed_and_written_back() {
     for strict in [false, true] {
         let sandbox = Sandbox::builder().strict(strict).start().await.unwrap();
         let client = Client::builder(watched(sandbox.key()))

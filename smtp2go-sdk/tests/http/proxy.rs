@@ -75,7 +75,7 @@ mod https {
     }
 
     #[tokio::test]
-    async fn failure_of_the_proxy_names_it() {
+    async fn error_of_a_failed_proxy_names_the_proxy() {
         for (fault, says) in [
             (
                 Fault::status(407),
@@ -145,7 +145,7 @@ mod https {
     }
 
     #[tokio::test]
-    async fn failure_behind_the_proxy_does_not_name_it() {
+    async fn error_behind_the_proxy_does_not_name_the_proxy() {
         // The tunnel is open, and what follows is not TLS.
         let server = sandbox(Fault::status(200).body("text/plain", ""));
         let error = send(through(&format!("http://{}", address(server.base_url())))).await;

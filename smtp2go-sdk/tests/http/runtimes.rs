@@ -119,7 +119,7 @@ fn call_of_a_cancelled_runtime_does_not_disturb_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn paused_clock_with_the_server_in_the_same_runtime_works() {
+async fn calls_to_a_server_in_the_same_runtime_work_while_the_clock_is_paused() {
     let sandbox = Sandbox::builder().key(KEY).start().await.unwrap();
     let client = client(&sandbox);
     for size in [1, 1_000, 1_000_000] {
@@ -132,7 +132,7 @@ async fn paused_clock_with_the_server_in_the_same_runtime_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn paused_clock_with_the_server_elsewhere_times_out_until_resumed() {
+async fn call_to_a_server_outside_the_runtime_times_out_while_the_clock_is_paused() {
     let slow = Fault::delay(Duration::from_millis(300)).nth(1);
     let sandbox = Sandbox::builder().key(KEY).fault(slow);
     let sandbox = sandbox.start_blocking().unwrap();

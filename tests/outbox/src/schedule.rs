@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_queue_increases_the_share() {
+    fn share_grows_while_the_queue_is_empty() {
         let schedule = Schedule::new(1, 20, 2);
         let share = schedule.share(300, 0, 1);
         assert_eq!(schedule.share(300, share, 1), share);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Maximum time of the client without a byte sent or received.
+/// The client's idle timeout: maximum time without a byte sent or received.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
-/// Maximum time of a send. A large mail has more.
+/// Deadline of a send. A large mail has [`UPLOAD`] in addition.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(1500);
 /// How long a mail belongs to a worker.
 pub(crate) const LEASE: Duration = Duration::from_millis(2500);

@@ -214,7 +214,8 @@ impl<'a, F: FnMut(usize, HtmlPart<'_>)> HtmlScanner<'a, F> {
     }
 }
 
-/// Returns the place after the comment, whose text starts here. `<!-->` and `<!--->` end at once.
+/// Returns the length of a comment's text and its `-->`. `inside` is the HTML after `<!--`. `<!-->` and
+/// `<!--->` are whole comments.
 fn comment_end(inside: &[u8]) -> Option<usize> {
     if inside.starts_with(b">") {
         return Some(1);
