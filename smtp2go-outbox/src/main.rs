@@ -144,7 +144,7 @@ struct Run {
 
 type Rate = (NonZeroU32, Duration);
 
-/// Settings of `WorkerBuilder` with the same names, which has the defaults.
+/// The settings of `WorkerBuilder` with the same names. `WorkerBuilder` has their defaults.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Times, such as 90s or 15m")]
 struct Times {

@@ -248,7 +248,7 @@ fn addr_spec(text: &str) -> Result<String, AddressFault> {
                 address.push('@');
             }
             Token::Special('.' | '@') => {
-                return Err(AddressFault("a dot or @ is not between two words"));
+                return Err(AddressFault("a dot or @ needs text before and after it"));
             }
             Token::Atom(word) if !follows_word => {
                 if !word.chars().all(is_visible) {

@@ -166,8 +166,8 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
     keep_bytes: usize,
 
-    /// File to save the state in, created if missing; whatever was replied to survives a restart or a
-    /// crash
+    /// File to save the state in, created if missing; a change survives a restart or a crash once its
+    /// call has a reply
     #[arg(long, value_name = "FILE", conflicts_with = "stateless")]
     data: Option<PathBuf>,
 

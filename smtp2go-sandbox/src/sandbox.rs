@@ -939,7 +939,7 @@ fn serve_smtp(listener: Option<TcpListener>, shared: &Arc<Shared>) -> io::Result
     Ok(())
 }
 
-/// Opens a port. Returns the address to call it at from this machine too.
+/// Opens a port. Also returns the address at which this machine reaches it.
 fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;

@@ -229,7 +229,7 @@ impl http_body::Body for Failing {
 }
 
 impl CallFacts {
-    /// `email_send 2 unknown doubt 61000`.
+    /// Writes operation, attempts, certainty, doubt and wait: `email_send 2 unknown doubt 61000`.
     fn to_header(self, operation: &str) -> Option<HeaderValue> {
         let Self {
             attempts,

@@ -176,7 +176,8 @@ fn mail() -> Email {
         .text("Hi")
 }
 
-/// Calls that decode a reply in different ways: the place of its list, and the call.
+/// Calls that decode a reply in different ways: operation, status, the reply's text before and after the
+/// items of its list, and the call.
 type Call = fn(&Client) -> Result<(), Error>;
 const CALLS: &[(&str, u16, &str, &str, Call)] = &[
     (

@@ -414,7 +414,7 @@ fn schema_extensions(
     }
     on.expect(
         "sensitive",
-        "write true, on a string or any JSON",
+        "write true; allowed on a string or any JSON",
         |value| {
             *value == Value::Bool(true)
                 && (resolved["type"] == "string" || resolved.get("type").is_none())
@@ -429,7 +429,7 @@ fn schema_extensions(
     });
     on.expect(
         "known-words-only",
-        "write true, on a field whose type is an open enum",
+        "write true; allowed on a field whose type is an open enum",
         |value| {
             *value == Value::Bool(true)
                 && (!words(resolved).is_empty()
@@ -438,7 +438,7 @@ fn schema_extensions(
     );
     on.expect(
         "header",
-        "write true, on a text or a list of texts",
+        "write true; allowed on a string or a list of strings",
         |value| {
             let text = |schema: &Value| {
                 schema["type"] == "string" && schema.get("x-extensible-enum").is_none()
@@ -447,16 +447,20 @@ fn schema_extensions(
                 && (text(resolved) || resolved["type"] == "array" && text(item))
         },
     );
-    on.expect("refused", "write a list of texts, on a text", |value| {
-        let texts = list(value);
-        resolved["type"] == "string"
-            && resolved.get("x-extensible-enum").is_none()
-            && !texts.is_empty()
-            && texts.iter().all(Value::is_string)
-    });
+    on.expect(
+        "refused",
+        "write a list of strings; allowed on a string",
+        |value| {
+            let texts = list(value);
+            resolved["type"] == "string"
+                && resolved.get("x-extensible-enum").is_none()
+                && !texts.is_empty()
+                && texts.iter().all(Value::is_string)
+        },
+    );
     on.expect(
         "max-days-ahead",
-        "write a number, on a timestamp",
+        "write a number; allowed on a timestamp",
         |value| resolved["format"] == "timestamp" && value.as_u64().is_some_and(|days| days > 0),
     );
     on.expect(
@@ -530,7 +534,7 @@ fn schema_extensions(
     // The generated types default to `false`.
     on.expect(
         "always-send",
-        "write true, on a boolean with `default: false`",
+        "write true; allowed on a boolean with `default: false`",
         |value| {
             *value == Value::Bool(true)
                 && resolved["type"] == "boolean"

@@ -199,7 +199,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Returns the command, as the unprivileged user if this is root.
+/// Returns the command. If the tests run as root, it runs as the unprivileged user.
 fn as_user(command: &Command) -> Command {
     let mut run = if root() {
         let mut run = Command::new("setpriv");

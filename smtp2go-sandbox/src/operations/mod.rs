@@ -255,7 +255,7 @@ const GROWING: [&str; 7] = [
     "_update",
 ];
 
-/// Memory of an entry of an account's state besides the request, in bytes.
+/// Memory that an addition to an account's state takes besides its request, in bytes.
 const ENTRY: usize = 1024;
 
 #[cfg(test)]

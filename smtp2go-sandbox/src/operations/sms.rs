@@ -69,7 +69,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// Returns the message as if it had been sent: the subject of an opt-out's event. `number` is its
+    /// Returns the message in the form of a sent one, for the event of an opt-out. `number` is its
     /// number in the ledger.
     pub(crate) fn answer(&self, number: u64) -> Sms {
         Sms::new(AcceptedSms {

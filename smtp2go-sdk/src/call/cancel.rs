@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn call_that_has_succeeded_is_unknown() {
+    fn cancelling_a_call_that_has_succeeded_returns_unknown() {
         let call = CallCancel::new();
         call.attempt_started(&Arc::new(Wire::new(
             Instant::now(),

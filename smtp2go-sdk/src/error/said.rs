@@ -133,12 +133,12 @@ impl Said {
         self.error.is_some() || self.error_code.is_some() || !self.fields.is_empty()
     }
 
-    /// Whether anything reports an id or a success.
+    /// Whether the envelope, the data or a result of a batch reports an id or a success.
     pub(crate) fn reports_success(&self) -> bool {
         self.accepted || self.misplaced || self.results.accepted
     }
 
-    /// Whether anything reports an error or a failure.
+    /// Whether the envelope, the data or a result of a batch reports an error or a failure.
     fn is_failure(&self) -> bool {
         self.has_error() || self.refused || self.results.refused
     }

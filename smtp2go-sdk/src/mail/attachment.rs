@@ -77,7 +77,7 @@ impl Attachment {
         Self::from_file(path.into())
     }
 
-    /// Attaches a file. Where there are no files, sending it fails.
+    /// Attaches a file. On wasm32, which has no files, sending it fails.
     pub(super) fn from_file(path: PathBuf) -> Self {
         let filename = path.file_name().unwrap_or_default();
         let filename = filename.to_string_lossy().into_owned();

@@ -16,7 +16,7 @@ use super::schedule;
 use crate::body::content::Files;
 use crate::{Error, IDEMPOTENCY_HEADER};
 
-/// The header that [`Email::reply_to`] sets. A mail may have one.
+/// The header that [`Email::reply_to`] sets. A mail may have only one.
 pub(super) const REPLY_TO: &str = "Reply-To";
 /// The header with the targets of an unsubscribe.
 pub(super) const UNSUBSCRIBE: &str = "List-Unsubscribe";

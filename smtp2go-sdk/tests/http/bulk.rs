@@ -195,7 +195,7 @@ async fn concurrency_is_reached_and_not_exceeded() {
 }
 
 #[tokio::test]
-async fn reader_that_stops_after_an_error_has_started_no_mail_since() {
+async fn dropping_the_stream_at_an_error_starts_no_further_mail() {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(500).nth(3))
         .start()

@@ -127,7 +127,7 @@ async fn actix_receives_events_with_each_auth_in_both_formats() {
     }
 }
 
-/// The same, with events of the sandbox, which posts like the service.
+/// Like the test above, with events of the sandbox, which posts like the service.
 #[tokio::test]
 async fn actix_receives_events_of_the_sandbox() {
     let sandbox = Sandbox::builder().strict(true).start().await.unwrap();

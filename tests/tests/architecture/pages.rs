@@ -17,7 +17,7 @@ const PROGRAMS: [&str; 4] = [
 /// The list of all pages.
 const INDEX: &str = "README.md";
 
-/// The table of endpoints is longer.
+/// The page with the table of endpoints, which may exceed [`MAX_LINES`].
 const ENDPOINTS: &str = "endpoints.md";
 
 const MAX_LINES: usize = 130;

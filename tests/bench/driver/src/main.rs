@@ -19,7 +19,7 @@ const ROUNDS: usize = 7;
 /// Rounds with many mails in flight. There are more of them, because the kernel uses more than half
 /// of the CPU time, and its share varies with the load of the machine.
 const FLIGHT_ROUNDS: usize = 41;
-/// Mails of the two runs whose difference is measured.
+/// Number of mails in each of two runs, whose difference is measured.
 const INSTRUCTIONS: [u64; 2] = [200, 1200];
 const FLIGHT: [u64; 2] = [640, 20_640];
 const FILES: [u64; 2] = [1, 5];
