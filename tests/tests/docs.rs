@@ -22,10 +22,8 @@ fn welcome(address: &str) -> Email {
 #[tokio::test]
 async fn new_user_is_welcomed() {
     let sandbox = Sandbox::start().await.unwrap();
-    let client = Client::builder(sandbox.key())
-        .base_url(sandbox.base_url())
-        .build()
-        .unwrap();
+    let builder = Client::builder(sandbox.key()).base_url(sandbox.base_url());
+    let client = builder.build().unwrap();
 
     let mail = Email::new("noreply@example.com", "Welcome")
         .to("jane@example.net")
