@@ -31,6 +31,10 @@ struct FromReqwestPage;
 struct FromSmtp2goPage;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/never-send-twice.md")]
+struct NeverSendTwicePage;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/send.md")]
 struct SendPage;
 

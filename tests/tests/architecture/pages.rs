@@ -67,7 +67,7 @@ fn code_of_pages_is_tested_or_occurs_in_their_programs() {
         for (language, code) in blocks(&page) {
             match language {
                 "console" | "sh" => assert_commands(&name, &code),
-                "toml" => {}
+                "dockerfile" | "toml" => {}
                 _ if is_tested => assert!(language.starts_with("rust"), "{name}: {language}"),
                 // `tests/consumer` compiles it.
                 _ if name == "faq.md" => {}
