@@ -84,6 +84,22 @@ fn code_of_pages_is_tested_or_occurs_in_their_programs() {
     assert_ne!(compared, 0);
 }
 
+/// GitHub and crates.io show the lines that rustdoc hides.
+#[test]
+fn programs_of_pages_have_no_hidden_lines() {
+    let mut documents: Vec<String> = pages().iter().map(|name| format!("docs/{name}")).collect();
+    documents.push("README.md".to_owned());
+    documents.extend(CRATE_PAGES.map(str::to_owned));
+    for document in documents {
+        for (language, code) in blocks(&read(&document)) {
+            let mut lines = code.lines();
+            let hidden = lines.find(|line| *line == "#" || line.starts_with("# "));
+            let hidden = hidden.filter(|_| language.starts_with("rust"));
+            assert_eq!(hidden, None, "{document}");
+        }
+    }
+}
+
 /// A doc test does not compile a function with `#[tokio::test]`.
 #[test]
 fn tests_in_readmes_are_run() {
