@@ -1,5 +1,5 @@
-//! Records whether mails were delivered or bounced, and does not ask for confirmation of an address that
-//! bounces.
+//! Records whether mails were delivered or bounced. Refuses sign-ups with an address that bounced
+//! before.
 //!
 //! ```text
 //! cargo run -p smtp2go-outbox --example bounces
@@ -77,7 +77,7 @@ async fn receive_events(client: &Client, outbox: &Outbox) -> Result {
     }
 }
 
-/// Returns the reply to a user who signs up with this address.
+/// Returns the text shown to a user who signs up with this address.
 async fn may_confirm(client: &Client, address: &str) -> Result<&'static str> {
     let suppressions = client.suppression().lookup(address).await?;
     Ok(if suppressions.is_empty() {

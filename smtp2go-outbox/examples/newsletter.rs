@@ -5,7 +5,8 @@
 //! cargo run -p smtp2go-outbox --example newsletter
 //! ```
 //!
-//! Without an argument, this program plays the operator. The operator starts it with the database as its argument.
+//! Without an argument, this program is the operator: it starts itself with the path of the database as the
+//! argument, and kills, stops and restarts that process.
 
 #![allow(clippy::print_stdout)]
 
@@ -71,7 +72,7 @@ async fn send(database: &str) -> Result {
     Ok(())
 }
 
-/// Starts the program three times, and counts the mails that were received.
+/// Starts the sending process three times, and counts the received mails.
 async fn operate() -> Result {
     let slow = Fault::delay(Duration::from_millis(50)).on("email_send");
     let (sandbox, _) = support::local(|sandbox| sandbox.fault(slow)).await?;

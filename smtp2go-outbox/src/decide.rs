@@ -2,11 +2,11 @@
 //! for a claim, each change of a mail's state is decided here.
 //!
 //! Three facts make it safe:
-//! - A worker commits `sending` before it sends the first byte. So for a row in another state, no attempt can
-//!   begin to send.
+//! - A worker commits `sending` before it sends the first byte. So no attempt begins to send a mail whose row
+//!   is in another state.
 //! - Each attempt has a fence, a number that no other attempt of any mail has. The report of an
-//!   attempt counts only while the row has its fence. A worker that was suspended may report late:
-//!   if the row still has the fence, no other attempt began, and the report is valid.
+//!   attempt counts only while the row has the attempt's fence. A worker that was suspended may
+//!   report late: if the row still has the fence, no other attempt began, and the report is valid.
 //! - After an attempt with an unknown outcome, only its own report, or a look-up that proves
 //!   absence, changes `unknown` to `queued`.
 

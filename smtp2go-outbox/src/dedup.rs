@@ -8,11 +8,11 @@ use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::store::Store;
 
-/// Deduplicates webhook events for all processes with the outbox's database. Pass it to
+/// Deduplicates webhook events for all processes that use the outbox's database. Pass it to
 /// [`Receiver::deduplicate`](smtp2go_sdk::webhook::Receiver::deduplicate).
 ///
 /// The table `smtp2go_outbox_events` has one row for each event. The keys of these rows contain addresses.
-/// [`Outbox::erase`] deletes those of an address.
+/// [`Outbox::erase`] deletes the rows whose keys contain the erased address.
 #[derive(Clone, Debug)]
 pub struct Dedup {
     store: Store,

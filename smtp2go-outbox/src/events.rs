@@ -14,9 +14,9 @@ const UNAVAILABLE: &str = "Unavailable";
 impl Outbox {
     /// Records a webhook event. Returns the mail's state after it, or `None` if the table does not have the mail.
     ///
-    /// An event proves that the API accepted its mail, so an unknown mail needs no look-up after it. The mail is
-    /// found by its key, if the webhook posts the header with the key, and else by its `email_id`. Events can come
-    /// in any order and more than once: the most serious state stays, in the order complained, rejected, bounced,
+    /// An event proves that the API accepted its mail, so an unknown mail then needs no look-up. The mail is found
+    /// by its key if the webhook posts the header with the key, otherwise by its `email_id`. Events can come in
+    /// any order and more than once: the most serious state stays, in the order complained, rejected, bounced,
     /// delivered, sent. This also holds for the events of several recipients. A soft bounce proves `sent`.
     ///
     /// An event about another mail with the same key changes nothing. The outbox recognises such an event if no

@@ -32,12 +32,12 @@
 //!   longer, for example over a daily limit, can be sent twice.
 //! - The clocks of the database and of the API differ by less than
 //!   [`look_up_margin`](WorkerBuilder::look_up_margin). A request that a network or a suspended machine delays
-//!   reaches the API within this margin after the end of its lease, or not at all.
+//!   reaches the API within this margin after the end of the mail's lease, or not at all.
 //! - A key belongs to one mail of the account for as long as SMTP2GO posts events about that mail. Don't use the
 //!   key for another mail, neither in another outbox nor after [`purge`](Outbox::purge): an event of the old mail
 //!   would count for the new one.
-//! - All workers of a table use API keys of one account, and the same header name. Otherwise a worker can't find
-//!   the mails that another worker sent.
+//! - All workers of a table use API keys of one account, and the same name of the header with the key. Otherwise
+//!   a worker can't find the mails that another worker sent.
 //! - The database loses no commit. After a restore from a backup, or a failover to a replica that lagged, mails
 //!   that were sent can be in the state `queued`: cancel or hold them before you start a worker.
 //!

@@ -303,8 +303,8 @@ impl Outbox {
         Ok(counts)
     }
 
-    /// Queues a mail again that is held, cancelled, or rejected by the API, unless it
-    /// [may have been sent](Requested::InDoubt).
+    /// Queues a mail again if it is held, cancelled or rejected by the API. Changes nothing if the
+    /// mail [may have been sent](Requested::InDoubt).
     ///
     /// A worker sends the mail at once, or at its [`not_before`](Record::not_before) if that is later.
     ///
@@ -358,7 +358,8 @@ impl Outbox {
         self.request(key, Request::Hold).await
     }
 
-    /// Makes a held mail whose outcome is unknown [`Unknown`](State::Unknown) again, so that a worker looks it up.
+    /// Returns a held mail whose outcome is unknown to the state [`Unknown`](State::Unknown), so that a worker
+    /// looks it up.
     ///
     /// # Errors
     /// If the database fails.
@@ -384,7 +385,8 @@ impl Outbox {
     }
 
     /// Deletes rows in a [final](State::is_final) state that did not change for this long. Returns their number.
-    /// A program can then queue their keys again, so keep a row for as long as a program may repeat its mail.
+    /// A program can then queue mails with the same keys again, so keep a row for as long as a program may
+    /// repeat its mail.
     ///
     /// # Errors
     /// If the database fails. Rows that were deleted before the failure stay deleted.

@@ -174,7 +174,8 @@ impl WorkerBuilder {
 
     /// Sets how long a mail belongs to the worker that claimed it. Default: 90 seconds. Maximum: 24 hours. Must
     /// be longer than [`send_deadline`](Self::send_deadline) and [`lease_margin`](Self::lease_margin) together.
-    /// If the upload of a mail may take longer, the worker extends the lease before it sends the mail.
+    /// If the upload of a mail may take longer than the lease, the worker extends the lease before it sends the
+    /// mail.
     ///
     /// If a worker dies, its mails become unknown when their leases end.
     pub fn lease(mut self, length: Duration) -> Self {
@@ -234,7 +235,7 @@ impl WorkerBuilder {
     /// Sets how long other workers make no look-ups after this worker's last one. Default: 60 seconds.
     ///
     /// The API allows 60 searches a minute, and each client keeps to this limit. Only one worker at a time makes
-    /// look-ups, so that all workers together keep to it too.
+    /// look-ups, so that all workers together keep to the limit too.
     pub fn look_up_handover(mut self, wait: Duration) -> Self {
         self.settings.look_up_handover = wait;
         self
@@ -297,8 +298,8 @@ impl WorkerBuilder {
     /// does not delay a login code. Set the same limit for all workers.
     ///
     /// A due mail takes a permit, and waits until the permit's time. A mail that was not sent keeps its permit. If
-    /// a mail is late, for example because all workers were stopped, it takes another permit: late means by more
-    /// than `period / count` and by more than two intervals of [`poll`](Self::poll).
+    /// the permit's time passed long ago, for example because all workers were stopped, the mail takes another
+    /// permit. Long means more than `period / count` and more than two intervals of [`poll`](Self::poll).
     pub fn sender_rate(mut self, count: NonZeroU32, period: Duration) -> Self {
         self.settings.rates.sender = Some(period / count.get());
         self

@@ -1,5 +1,6 @@
-//! Measures how the time for hostile inputs grows from 0.5 MB to 1 MB: by a factor of 2 if the code
-//! is linear, of 4 if it is quadratic. Prints a Markdown table.
+//! Measures how the time for hostile inputs grows if their size doubles from 0.5 MB to 1 MB. The
+//! time of linear code doubles; that of quadratic code becomes four times as long. Prints a
+//! Markdown table.
 //!
 //! `cargo run --release -p smtp2go-sandbox --example hurt [PART OF A NAME]`
 

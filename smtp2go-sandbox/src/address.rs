@@ -3,7 +3,8 @@
 //! JSON fields, the headers of MIME messages and SMTP all use this module. It follows RFC 5322 with
 //! comments, groups and the obsolete routes, RFC 5321 (lengths, domains, literals), and RFC 6531
 //! (letters of any alphabet). A domain may have a single label.
-//! `docs/decisions/own-address-list-reader.md` explains why this is not a crate's job.
+//! `docs/decisions/own-address-list-reader.md` explains why the parser is our own and not from a
+//! crate.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

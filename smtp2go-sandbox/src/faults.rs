@@ -59,9 +59,10 @@ const MOST: usize = 100;
 /// ```
 ///
 /// A rule is a list of parts, separated by colons, in any order: at least one effect (bold in the
-/// table), and optional conditions. `status=` and `failed` set the reply; `delay=` to
-/// `reset-when-idle` affect how the reply is transmitted. A rule may have one of each, such as
-/// `status=502:html:truncate` (see [`then`](Self::then)).
+/// table), and optional conditions. `status=` and `failed` set the reply. The effects from `delay=`
+/// to `reset-when-idle` in the table change how the reply is sent. A rule may combine one of the
+/// first kind with one of the second, such as `status=502:html:truncate` (see
+/// [`then`](Self::then)).
 ///
 /// | Part | Meaning |
 /// | --- | --- |

@@ -6,8 +6,8 @@
 //! partials that include themselves, and inserts calls of helpers into the template. While the
 //! template is rendered, these helpers charge the [`FillBudget`]: [`STEP`] before the content of
 //! each block, for time and steps, and [`HOLD`] before each tag that copies data. (A partial holds a
-//! copy of its data while it runs, and partials can be nested.) [`apart`] runs both on a thread
-//! that is abandoned after a timeout, for what the limits miss.
+//! copy of its data while it runs, and partials can be nested.) [`apart`] compiles and renders on a
+//! thread that is abandoned after a timeout, in case a template gets past the limits.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -381,8 +381,8 @@ impl Drop for Running {
 }
 
 /// Refuses a template for which the parser would need too much time or stack. Finds the same tags as
-/// the parser, and refuses constructs that the two could read differently: object and list literals,
-/// which Handlebars for JavaScript does not have either, and raw blocks.
+/// the parser. Refuses constructs that this function and the parser could read differently: raw
+/// blocks, and object and list literals, which Handlebars for JavaScript does not have either.
 ///
 /// Returns the ranges of variables such as `elsewhere`, which the parser would read as `else`.
 fn check(text: &str) -> Result<Vec<Range<usize>>, String> {

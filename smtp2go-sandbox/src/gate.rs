@@ -6,10 +6,11 @@
 //!
 //! - Browsers send `Origin` with every request except a GET or HEAD to the page's own site, and
 //!   `Sec-Fetch-Site` with every request to loopback or over https. A request with one of the two
-//!   headers passes only if they and `Host` name the sandbox.
+//!   headers passes only if `Host` names the sandbox. If present, `Origin` must name it too, and
+//!   `Sec-Fetch-Site` must be `same-origin` or `none`.
 //! - A request with neither header comes from a program, and its `Host` does not matter. The
-//!   exception is a GET of the inbox or the admin endpoints: a page whose plain-http name was
-//!   rebound sends it without both headers. See [`check_reader`].
+//!   exception is a GET of the inbox or the admin endpoints: a page on a rebound plain-http name
+//!   sends such a GET without either header. See [`check_reader`].
 //!
 //! The resolvers of the local network (its DNS server, mDNS) are trusted.
 

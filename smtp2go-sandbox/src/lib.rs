@@ -30,8 +30,8 @@
 //! simulated (see below). Activity, statistics and the archive are computed from the events, and are
 //! up to date at once. Each account has its own state, which calls read and change: templates,
 //! suppressions, sender domains and single senders, allowed senders and recipients, API keys, SMTP
-//! users, authenticated IP addresses, IP allow lists and subaccounts. A call that names an object that
-//! does not exist, or adds one that does, gets 400 and `API_EXCEPTION`. With
+//! users, authenticated IP addresses, IP allow lists and subaccounts. A call that names an unknown
+//! object, or adds one that already exists, gets 400 and `API_EXCEPTION`. With
 //! [`SandboxBuilder::stateless`], all operations reply with the specification's example and a new
 //! `request_id`. Ids come from counters or a seed, so that a test that makes the same calls gets the
 //! same ids.
@@ -43,17 +43,17 @@
 //!   key has. Keys are masked in every reply except the one of `/api_keys/add`.
 //! - Mail is refused if the allowed senders or allowed recipients exclude its sender or a recipient.
 //! - Every sender counts as verified, unless [`SandboxBuilder::enforce_senders`] or
-//!   [`SandboxBuilder::sender_domains`] is set. There is no DNS: `/domain/verify` verifies a domain;
-//!   otherwise it is verified 7 minutes after it was added. A domain with the label `unpublished` is
-//!   never verified. A single sender is verified one second after it was added, unless it starts with
-//!   `unverified`. Before a domain's first look-up, the `…_status` of its records are empty and its
-//!   tracker is off.
+//!   [`SandboxBuilder::sender_domains`] is set. The sandbox does not query DNS: `/domain/verify`
+//!   verifies a domain; otherwise it is verified 7 minutes after it was added. A domain with the
+//!   label `unpublished` is never verified. A single sender is verified one second after it was
+//!   added, unless it starts with `unverified`. Before a domain's first look-up, the `…_status` of
+//!   its records are empty and its tracker is off.
 //! - If the IP allow list of type `api` is on, calls from other addresses get 403: add 127.0.0.1 first.
 //!   [`Sandbox::reset`] turns the list off again.
 //! - The keys of a closed subaccount are refused, and so are requests that name it as `subaccount_id`.
 //!
-//! The mails of a subaccount are counted against the `limit` of its plan, but none is refused: how the
-//! service does it is not known.
+//! The mails of a subaccount are counted against the `limit` of its plan, but none is refused, because
+//! it is not known how the service refuses them.
 //!
 //! ## Delivery
 //!
@@ -65,12 +65,13 @@
 //!
 //! An address is suppressed after a hard bounce, a complaint or an unsubscription. Mail to a suppressed
 //! recipient is rejected. If all recipients of a mail are suppressed, the reply is 200 with `failed` 1
-//! and no `email_id`, and [`Sandbox::mails`] does not list the mail, but [`Sandbox::events`] has its
-//! events. A scheduled mail and one with `fastaccept` are accepted first.
+//! and no `email_id`. [`Sandbox::events`] then has the mail's events, but [`Sandbox::mails`] does not
+//! list the mail. A scheduled mail or one with `fastaccept` is accepted, and rejected when it is
+//! processed.
 //!
 //! Text messages are simulated too: a number that ends in 0002 fails, one in 0003 is rejected, and one
-//! in 0004 answers STOP, which opts it out and is an event. [`Sandbox::receive_sms`] simulates any
-//! answer.
+//! in 0004 answers STOP, which opts the number out and records an event. [`Sandbox::receive_sms`]
+//! simulates any answer.
 //!
 //! ## Webhooks
 //!
@@ -105,16 +106,18 @@
 //! [`Sandbox::assert_mails`]; [`Sandbox::dropped`] returns their number. Statistics know only the day of
 //! a dropped mail: `/stats/email_history` counts it if the range starts on that day or before.
 //!
-//! The state of accounts, such as templates and suppressions, is never dropped. All together may take
-//! 64 MiB; then nothing can be added. A `custom_ratelimit` of more than 100,000 mails is not enforced.
+//! The state of accounts, such as templates and suppressions, may take 64 MiB in total. Beyond that,
+//! requests can't add anything, and a new suppression by an event replaces the account's oldest ones.
+//! A `custom_ratelimit` of more than 100,000 mails is not enforced.
 //!
 //! ## Faults
 //!
 //! [`Sandbox::faults`] makes calls fail on purpose, selected by operation, count or a seeded
-//! probability. A fault closes or resets a connection before or after the request is read or when it is
-//! idle, stalls, delays, sends any status with any body, sends half of a reply, or reports failure with
-//! status 200. [`Call::received`], [`Call::accepted`], [`Call::head`] and [`Call::body`] show what the
-//! sandbox received and whether it carried out the call.
+//! probability. A fault can close or reset the connection before or after the request is read, or once
+//! the connection is idle. It can also stall, delay the reply, send any status with any body, send half
+//! of a reply, or report failure with status 200. [`Call::received`], [`Call::accepted`],
+//! [`Call::head`] and [`Call::body`] show what the sandbox received and whether it carried out the
+//! call.
 //!
 //! ## Assertions
 //!
@@ -173,9 +176,10 @@
 //!   sandbox's own limits, is refused when it is stored.
 //!
 //! The limits of templates are the sandbox's own: 100 nested blocks, partials and `else if`, 10
-//! subexpressions in a tag, 4 KiB for a tag, and 1,000,000,000 tags times bytes. Rendering the templates of
-//! a request is limited to 5 s, 1,000,000 steps, 8 MiB of output each and 64 MiB in total, and 64 MiB of
-//! copied data. Raw blocks, partials with a block and computed names of partials are refused.
+//! subexpressions in a tag, 4 KiB for a tag, and 1,000,000,000 for the number of tags times the size in
+//! bytes. Rendering the templates of a request is limited to 5 s, 1,000,000 steps, 8 MiB of output for each
+//! template and 64 MiB in total, and 64 MiB of copied data. Raw blocks, partials with a block and computed
+//! names of partials are refused.
 //!
 //! About mail and its events:
 //! - Suppressed recipients are refused, and addresses are suppressed, as described above.
@@ -201,17 +205,23 @@
 //!
 //! The `custom_headers` of a webhook are kept but not sent, because their format is not public.
 //!
-//! Limits that are only in the specification's prose are enforced with `NON_VALIDATING_IN_PAYLOAD` and
-//! the field's name: the values of `status`, `type`, `states`, `sort`, `sort_direction` and `group_by`;
-//! `bounce_notifications`; the grammar of `custom_ratelimit_period` and of `filter_query`; 64 bits of
-//! entropy of `email_password`; the lengths of `new_id` and `template_name`; the values of `limit`, also
-//! in edits; `start_date` and `end_date`; `ip_address`, which `/ip_allow_list/*` requires, and
-//! `new_ip_address`; an invalid `continue_token`; blank HTML without text, also as the
-//! result of a template; an empty list of `emails`; an empty `content` of a text message; an empty
-//! `filename`, or a `url` that is not an http or https URL, of an attachment; custom headers that the
-//! service sets, or that a field of the mail sets (`From`, `To`, `Cc`, `Bcc`, `Subject`); control characters
-//! in `custom_headers` of webhooks; a `schedule` that is not a time, not in the future or more than 3 days ahead; phone
-//! numbers without a country code; the `url`, `output_format` and `auth_header_type` of webhooks.
+//! Some limits are only in the specification's prose. A request beyond one of them gets `NON_VALIDATING_IN_PAYLOAD`
+//! with the field's name:
+//! - The values of `status`, `type`, `states`, `sort`, `sort_direction`, `group_by` and `bounce_notifications`, and
+//!   those of `limit`, also in edits.
+//! - The grammar of `custom_ratelimit_period` and of `filter_query`.
+//! - At least 64 bits of entropy of `email_password`.
+//! - The lengths of `new_id` and `template_name`.
+//! - The forms of `start_date`, `end_date`, `ip_address`, `new_ip_address` and `continue_token`. `/ip_allow_list/*`
+//!   requires `ip_address`.
+//! - A mail needs a text, or HTML that is not blank. The same applies to a rendered template.
+//! - `emails` of a batch, `content` of a text message and `filename` of an attachment are not empty. The `url` of an
+//!   attachment is an http or https URL.
+//! - `custom_headers` of a mail have none that the service sets or that a field of the mail sets (`From`, `To`, `Cc`,
+//!   `Bcc`, `Subject`). Those of a webhook have no control characters.
+//! - A `schedule` is a time in the future, at most 3 days ahead.
+//! - Phone numbers have a country code.
+//! - The `url`, `output_format` and `auth_header_type` of webhooks.
 //!
 //! Unless the sandbox is strict, it accepts quirks of official clients: a `schedule` in unix seconds, and
 //! `template_data` as a JSON string. Like the service, it then ignores unknown events of a webhook.

@@ -234,8 +234,8 @@ impl Sandbox {
         webhooks::post_again(&mut self.shared.world(), delivery)
     }
 
-    /// Sets how long after it happened an event is found by `/activity/search`, by the sandbox's
-    /// clock. Applies to past events too: see [`SandboxBuilder::activity_lag`].
+    /// Sets the time from an event until `/activity/search` finds it, by the sandbox's clock.
+    /// Applies to past events too: see [`SandboxBuilder::activity_lag`].
     pub fn set_activity_lag(&self, lag: Duration) {
         self.shared.world().activity_lag = lag;
     }
@@ -428,8 +428,8 @@ impl SandboxBuilder {
     }
 
     /// Whether to refuse null where the spec does not allow it, and an empty string in an optional
-    /// field, with `NON_VALIDATING_IN_PAYLOAD`. An empty string is accepted in edits, which it can clear
-    /// a value with, as the content of a file, and where the spec has it as the default.
+    /// field, with `NON_VALIDATING_IN_PAYLOAD`. An empty string is accepted in edits, where it can clear
+    /// a value, as the content of a file, and in fields whose default in the spec is empty.
     ///
     /// Default: false. Then null and, except in edits, an empty string are treated as absent, as by the
     /// service.
@@ -489,8 +489,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Sets how many times faster than at the service failed webhook deliveries are retried. Default:
-    /// 3600, so that an hour takes a second. 1 is the service's schedule, for tests that use
+    /// Sets the factor by which retries of failed webhook deliveries are faster than at the service.
+    /// Default: 3600, so that an hour takes a second. 1 is the service's schedule, for tests that use
     /// [`Sandbox::advance`]: 5 attempts in 30 minutes, then one every hour for a day, every 6 hours
     /// for a day, and every 12 hours for a day.
     pub fn webhook_speed(mut self, times: u32) -> Self {
@@ -505,7 +505,7 @@ impl SandboxBuilder {
         self
     }
 
-    /// How long after it happened an event is found by `/activity/search`, by the sandbox's clock.
+    /// Sets the time from an event until `/activity/search` finds it, by the sandbox's clock.
     /// Default: zero, so that a test finds an event at once. SMTP2GO takes about two minutes.
     ///
     /// ```
@@ -614,9 +614,10 @@ impl SandboxBuilder {
     /// Calls that sent nothing get an eighth of the memory. Mail that waits for its `schedule` is not
     /// dropped; if it takes seven sixteenths, further scheduled mail is refused.
     ///
-    /// Other memory is not included: the bodies of requests in progress take up to half of this value
-    /// (at least 128 MiB) with a known key in a header, and up to 128 MiB without one; a request
-    /// beyond that gets status 503. The inbox's search takes up to a quarter of this value.
+    /// Other memory is not included. The bodies of requests in progress may take half of this value
+    /// (at least 128 MiB) if the requests have a known key in a header. The bodies of other requests
+    /// may take 128 MiB. A request beyond these limits gets status 503. The inbox's search takes up
+    /// to a quarter of this value.
     pub fn keep_bytes(mut self, bytes: usize) -> Self {
         self.settings.budget.bytes = bytes;
         self

@@ -55,9 +55,10 @@ impl Schema {
         Ok(wrong.or_else(|| self.check_headers(&self.root, body, &mut String::new())))
     }
 
-    /// Finds a text that is not valid as a header, or as an address in one, if its field is for that
-    /// (`x-smtp2go-header`). Like the service's error, the error names a list without an index. An
-    /// optional field may be empty. Restores `path` before it returns.
+    /// Checks the fields that become headers (`x-smtp2go-header`): finds a text that is not a valid
+    /// header, or not a valid address in a field for addresses. Like the service's error, the error
+    /// names a list without an index. An optional field may be empty. Restores `path` before it
+    /// returns.
     fn check_headers(
         &self,
         schema: &Value,
@@ -259,7 +260,7 @@ impl Schema {
             .is_some_and(|format| format == "byte")
     }
 
-    /// Whether an empty string is a value of its own, the default.
+    /// Whether the field's default is an empty string, which then is a value like any other.
     fn may_be_empty(&self, schema: &Value) -> bool {
         let default = schema.get("default");
         default.or_else(|| self.resolve(schema).get("default")) == Some(&Value::from(""))

@@ -10,7 +10,7 @@ use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// Size of the inputs in bytes. Code with quadratic time takes many minutes for this size.
+/// Size of the inputs in bytes. Quadratic code takes many minutes for this size.
 const SIZE: usize = 1024 * 1024;
 
 /// Time limit of a request. Generous enough for a debug build on a busy machine.

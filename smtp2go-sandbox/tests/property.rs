@@ -1,5 +1,5 @@
-//! Random requests made from the spec. The sandbox must not refuse a valid request as invalid, and
-//! must refuse an invalid request by the name of its field.
+//! Random requests made from the spec. The sandbox must not refuse a valid request as invalid. It
+//! must refuse an invalid request, and name the invalid field.
 //!
 //! `SANDBOX_RANDOM=500` sets the number of requests per operation. Default: 8.
 

@@ -38,7 +38,7 @@ for requests.";
 ///
 /// # Errors
 ///
-/// Progenitor's error about the view.
+/// If progenitor refuses the view.
 pub fn generate(view: &View) -> Result<syn::File, String> {
     let api: OpenAPI = serde_json::from_value(document(view))
         .map_err(|error| format!("the Rust view is not valid OpenAPI: {error}"))?;

@@ -30,8 +30,8 @@ struct Library {
     texts: Vec<String>,
 }
 
-/// Returns a text file with the licences of the libraries that a package's program links: the crates, Rust's
-/// standard library, the C library and the data that it has built in. It depends only on Cargo.lock, the toolchain, the
+/// Returns a text file with the licences of the libraries that a package's program links: the crates, Rust's standard
+/// library, the C library and the data built into the program. The text depends only on Cargo.lock, the toolchain, the
 /// C library and that data.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ pub struct Spec {
 ///
 /// # Errors
 ///
-/// All problems of the spec, each with its JSON pointer and a remedy.
+/// If the spec has problems. The error lists all of them, each with its JSON pointer and a remedy.
 pub fn load(path: &Path) -> Result<Spec, Problems> {
     let name = path.display().to_string();
     match std::fs::read_to_string(path) {

@@ -46,7 +46,8 @@ pub(crate) struct Claimed {
     pub(crate) mail: Option<String>,
     /// The database's time of the claim.
     now: SystemTime,
-    /// The time before the statement: the lease lasts at least until this plus its length.
+    /// The time just before the claim's statement. The lease ends no earlier than its length after
+    /// this time.
     pub(crate) before: Instant,
     /// The same time by the machine's clock.
     wall: SystemTime,
@@ -235,9 +236,9 @@ impl Store {
     }
 }
 
-/// Returns the gates of the rates that a mail still needs a permit of. Each priority has its own gates, so that a
-/// newsletter does not delay a login code. An old permit has expired: otherwise all mails with permits would be
-/// sent at once after a stop.
+/// Returns the gates of the rates for which a mail still needs a permit. Each priority has its own gates, so that
+/// a newsletter does not delay a login code. An old permit counts as expired: otherwise all mails with permits
+/// would be sent at once after a stop.
 fn gates(
     record: &Record,
     rates: Rates,

@@ -30,7 +30,7 @@ pub(crate) struct Load {
     pub(crate) oldest_lease: Option<SystemTime>,
     /// Earliest time of a look-up in the past.
     pub(crate) oldest_look_up: Option<SystemTime>,
-    /// When the first attempt began of the mail that could not be sent for the longest time.
+    /// Start of the first failed attempt of the mail that has failed for the longest time.
     pub(crate) failing_since: Option<SystemTime>,
     pub(crate) failed_look_ups: u64,
     pub(crate) rejected: u64,

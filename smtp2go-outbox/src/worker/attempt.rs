@@ -19,8 +19,8 @@ use crate::store::{Claim, Claimed};
 /// Upload speed in bytes per second. The client adds the time of an upload at this speed to its deadline.
 const SLOWEST: u64 = 64 * 1024;
 
-/// Cap on the upload time, longer than that of any request that the client sends: it refuses requests
-/// that are too large for the API.
+/// Cap on the upload time. Longer than any upload takes at this speed, because the client refuses
+/// requests that are too large for the API.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60 * 60);
 
 /// The progress of an attempt.

@@ -69,11 +69,12 @@ impl Worker {
         &self.inner.owner
     }
 
-    /// Sends mails until `signal` completes. Then returns within the [`drain`](crate::WorkerBuilder::drain) limit
-    /// and about 5 seconds.
+    /// Sends mails until `signal` completes. Then returns after at most the
+    /// [`drain`](crate::WorkerBuilder::drain) limit plus about 5 seconds.
     ///
-    /// After the signal, the worker claims no more mails, and lets the sends that run finish. At the limit it
-    /// aborts them: a mail whose send had not begun is queued again, and any other mail becomes unknown.
+    /// After the signal, the worker claims no more mails, and lets running sends finish. At the limit it
+    /// aborts the remaining ones: a mail whose send had not begun is queued again, and any other mail becomes
+    /// unknown.
     ///
     /// If the database fails, the worker waits and tries again, and writes the outcome of a send when the database
     /// is available. If the future is dropped, mails that are being sent become unknown when their leases end.

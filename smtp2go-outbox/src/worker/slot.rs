@@ -1,7 +1,7 @@
 //! A slot claims a mail, sends it, and starts over. A worker has one slot for each mail that it may send at once,
 //! so no claimed mail waits.
 //!
-//! One of the slots that find no mail waits for mail: the scout. The other idle slots wait to become the scout. So
+//! If slots find no mail, one of them waits for mail: the scout. The other idle slots wait to become the scout. So
 //! an idle worker makes one query at a time, however many slots it has.
 
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The data file: saves the state of a sandbox for the next start.
 //!
-//! Code that changes the world marks its changes: [`Kept`] marks those of accounts' items, [`Unsaved`]
-//! holds the others. Unlocking the world makes [`save`] turn the marked changes into a batch of records.
-//! A thread ([`file`]) writes all queued batches in one transaction. The sandbox replies after its
-//! changes are written: [`Shared::saved`](crate::world::Shared::saved). At the start, [`load`] reads the
-//! records.
+//! Code that changes the world marks its changes: [`Kept`] marks changes of accounts' items, and
+//! [`Unsaved`] holds the marks of all other changes. Unlocking the world makes [`save`] turn the marked
+//! changes into a batch of records. A thread ([`file`]) writes all queued batches in one transaction.
+//! The sandbox replies after its changes are written: [`Shared::saved`](crate::world::Shared::saved). At
+//! the start, [`load`] reads the records.
 #![cfg_attr(not(feature = "data"), allow(dead_code))]
 
 #[cfg(feature = "data")]

@@ -1,4 +1,4 @@
-//! The operations, in a file per group of the API with the group's name.
+//! The operations, in one file per group of the API. The file has the name of the group.
 //!
 //! A file has `answer`, which handles requests that match their schema. If an account keeps data of the
 //! group, the file also has a struct for it, which is a field of [`Account`]. A new endpoint gets the

@@ -1,7 +1,7 @@
-//! Removes dot-stuffing from a message, and finds its end: only CRLF, a dot and CRLF.
+//! Removes dot-stuffing from a message, and finds its end. Only CRLF, a dot and CRLF end a message.
 //!
-//! A server that also accepts other line ends there is open to SMTP smuggling: it sees two messages
-//! where another server sees one.
+//! A server that also accepts other line ends around the dot is open to SMTP smuggling: it sees two
+//! messages where another server sees one.
 
 use memchr::memchr2;
 

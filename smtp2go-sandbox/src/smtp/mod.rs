@@ -4,8 +4,9 @@
 //! commands, [`session`] carries them out, [`user`] authenticates clients, and [`reply`] formats
 //! replies.
 //!
-//! A web page can post to this port, and its body may contain SMTP commands. It cannot choose the first
-//! line of its request, so the server closes the connection if the first line is not an SMTP command.
+//! A web page can post to this port, and its body may contain SMTP commands. The page cannot choose the
+//! first line of its request, so the server closes the connection if the first line is not an SMTP
+//! command.
 
 mod command;
 mod message;

@@ -5,8 +5,8 @@
 //! cargo fuzz run --fuzz-dir tests/fuzz --sanitizer none webhook tests/fuzz/corpus/webhook -- -max_total_time=60
 //! ```
 //!
-//! With RUSTC_BOOTSTRAP=1 on a stable compiler, which has no sanitizers; on a nightly one leave out
-//! `--sanitizer none`.
+//! On a stable compiler, set RUSTC_BOOTSTRAP=1. Only a nightly compiler has sanitizers: leave out
+//! `--sanitizer none` there.
 
 #![no_main]
 

@@ -29,7 +29,7 @@ const PATH: &[u8] = b"POST /v3/email/send ";
 pub(crate) struct Hold {
     /// Counts the mails that are large enough, from 1.
     pub(crate) nth: u64,
-    /// Length of the body from which on a mail counts.
+    /// Minimum body length of a mail that counts.
     pub(crate) min_bytes: u64,
 }
 
@@ -98,7 +98,7 @@ impl Relay {
         while self.held.try_recv().is_ok() {}
     }
 
-    /// Waits for that request.
+    /// Waits until the request to hold arrives.
     pub(crate) async fn held(&mut self) -> Held {
         match self.held.recv().await {
             Some(held) => held,

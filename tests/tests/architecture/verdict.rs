@@ -18,7 +18,7 @@ const STATUS: [&str; 6] = [
     "is_redirection (",
 ];
 
-/// The other modules that may, each with the reason.
+/// The other modules that may have such code, each with the reason.
 const ALLOWED: [(&str, &[&str], &str); 14] = [
     (
         "error",

@@ -66,7 +66,7 @@ pub fn schemathesis(root: &Path, tools: &Tools, cases: u32) -> Result<(), String
 /// - an optional text is not empty, except in edits, which can clear a value;
 /// - files have a name and an `http` or `https` URL, a batch has a mail, and a text message has a text;
 /// - the `custom_headers` of webhooks are left out, because no keyword describes headers of any shape;
-/// - what becomes a header is printable, and an address where it is one;
+/// - a field that becomes a header is printable, or an address if it is for addresses;
 /// - a mail has a body, and a MIME message a sender and a recipient.
 pub fn closed(document: &Value) -> Value {
     let view = Document::new(document);
@@ -156,7 +156,7 @@ fn require_content(view: Document<'_>, closed: &mut Value) {
         1.into();
 }
 
-/// Closes a field that becomes a header, or holds addresses or a message.
+/// Restricts a field, such as a header or an address, to values that the sandbox accepts.
 fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
     const ADDRESS: &str = "^[a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9}$";
     const ADDRESS_OR_NOTHING: &str = "^([a-z]{1,9}@[a-z]{1,9}[.][a-z]{1,9})?$";
@@ -189,7 +189,7 @@ fn close_text(component: &str, field: &str, place: &mut Value, optional: bool) {
 }
 
 /// Calls every operation of a Prism mock with the SDK, by the group's method and by the raw client.
-/// Prism reports violations of the spec by a request in its reply's header `sl-violations`.
+/// If a request violates the spec, Prism reports it in the reply's header `sl-violations`.
 ///
 /// # Errors
 ///

@@ -154,8 +154,8 @@ fn linked(page: &str, text: &str) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Copies a file with its path. A folder, or what does not exist, is left out: the check of the
-/// links names it.
+/// Copies a file with its path. Folders and missing files are left out: the check of the links
+/// reports them.
 fn copy(root: &Path, source: &Path, path: &Path) -> Result<(), String> {
     let from = root.join(path);
     if !from.is_file() {
@@ -174,7 +174,7 @@ fn copy(root: &Path, source: &Path, path: &Path) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// The broken links.
+/// If a link is broken or a page fetches something. The error lists all such places.
 pub(crate) fn check(out: &Path) -> Result<usize, String> {
     let mut pages = Vec::new();
     html(out, &mut pages)?;

@@ -27,7 +27,7 @@ const REFERENCES: usize = 95;
 /// Maximum length of a summary, in characters, because it is a line in a table.
 const SUMMARY: usize = 60;
 
-/// A format, the words of which its descriptions must contain at least one, and the phrases that only its
+/// A format; words, at least one of which its descriptions must contain; and phrases that only its
 /// descriptions may contain.
 const FORMAT_WORDS: [(&str, &[&str], &[&str]); 15] = [
     ("byte", &["base64"], &["standard base64"]),

@@ -85,7 +85,7 @@ pub enum Task {
 ///
 /// # Errors
 ///
-/// What is wrong.
+/// If the subcommand fails. The error is the text to print.
 pub fn run(root: &Path, task: &Task) -> Result<(), String> {
     match task {
         Task::Lint { rules: true, .. } => {
@@ -157,7 +157,7 @@ fn lint(root: &Path, with_tools: bool) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// The failed check.
+/// If a check fails.
 pub fn ci(root: &Path, full: bool) -> Result<(), String> {
     script(root, ".ci/run", full.then_some("--full"))
 }

@@ -80,7 +80,8 @@ impl Tools {
         })
     }
 
-    /// Runs `install` in a folder with copies of `files`, unless it succeeded with the same ones.
+    /// Runs `install` in a folder with copies of `files`, unless it succeeded before with the same
+    /// contents.
     fn once(
         &self,
         name: &str,

@@ -217,8 +217,9 @@ impl Decision {
 
 /// Marks the differences that are decided, and returns the decisions that are stale.
 ///
-/// `read` has the operations of the foreign documents. A decision is checked only if these have all
-/// operations that it matches, or if `whole`, which means that no operations are missing.
+/// `read` has the operations of the foreign documents. If `whole` is false, these documents may
+/// lack operations; then a decision without a difference is stale only if they have all operations
+/// that it matches.
 pub(super) fn decide(
     decisions: &[Decision],
     differences: &mut [Difference],
