@@ -13,7 +13,7 @@ pub(crate) struct Health {
     #[arg(long, default_value_t = 4020)]
     port: u16,
 
-    /// The sandbox's address; for 0.0.0.0 and :: the loopback's
+    /// The sandbox's address; 0.0.0.0 and :: mean the loopback address
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
 }
