@@ -1,4 +1,4 @@
-//! Sends many mails, a few at a time, with an outcome for each as its call ends.
+//! Sends many mails, a few at a time, and prints the outcome of each when its call ends.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example bulk

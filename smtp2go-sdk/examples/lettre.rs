@@ -1,4 +1,4 @@
-//! Sends mail composed with lettre through the API: with a transport in place of the SMTP transport, and
+//! Sends lettre's messages through the API: with a transport that replaces lettre's SMTP transport, and
 //! with the client itself.
 //!
 //! ```text

@@ -1,5 +1,6 @@
-//! Sends with your own HTTP client. It resolves a host to a fixed address, and trusts only the
-//! certificate authority in the PEM file `CA_FILE`, if that is set. An observer counts the calls.
+//! Sends with your own HTTP client. It resolves a host to a fixed address. If the variable `CA_FILE`
+//! names a PEM file, it trusts only the certificate authority in that file. An observer counts the
+//! calls.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example own_http_client
@@ -19,7 +20,7 @@ use smtp2go_sandbox::Sandbox;
 use smtp2go_sdk::{CallReport, Client, Email, Observer};
 use support::Result;
 
-/// Counts calls that failed, and all others.
+/// Counts failed calls and successful calls.
 #[derive(Debug, Default)]
 struct Counts {
     good: AtomicU64,

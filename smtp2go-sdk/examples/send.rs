@@ -1,5 +1,4 @@
-//! Sends a mail with a hidden copy, an address for answers and a header, and prints the errors of an
-//! invalid mail.
+//! Sends a mail with Bcc, Reply-To and a custom header, and prints the errors of an invalid mail.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example send

@@ -1,6 +1,7 @@
 //! Puts events into a queue, answers at once, and processes the events afterwards, because the service
 //! waits only 10 seconds for an answer. The queue is a bounded channel: when it is full, the receiver
-//! answers 500, and the service posts the event again. Use a queue that outlives the process.
+//! answers 500, and the service posts the event again. In production, use a queue that outlives the
+//! process.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features axum --example webhook_queue

@@ -27,16 +27,16 @@
 //!
 //! - Mail: [`Client::send`], [`send_all`](Client::send_all), [`send_batch`](Client::send_batch) and
 //!   [`send_mime`](Client::send_mime). They check a whole [`Email`] before anything is sent, and read
-//!   attachments while they are sent. [`send_once`](Client::send_once) looks a mail up whose reply was lost,
-//!   and [`find_sent`](Client::find_sent) answers whether a mail was sent.
+//!   attachments while they are sent. [`send_once`](Client::send_once) looks up a mail whose reply was
+//!   lost, and [`find_sent`](Client::find_sent) answers whether a mail was sent.
 //! - Groups: each group of operations is a method of the [`Client`], such as `client.template()`, with a
 //!   method for each operation. Requests are checked before they are sent. A [`Reply`] is the data, with
 //!   request id and raw body.
 //! - A search with pages has a second method, `…_all`, which returns a stream of all results: [`Items`].
 //! - [`Client::execute`] sends your own JSON body to an [`Operation`](operation::Operation): one of
 //!   [`operations`], or one that is newer than this version.
-//! - `Client::raw`, with the feature `raw`: the client that progenitor generates, with a method for each
-//!   operation. See the module `raw`. All of these use progenitor's structs, see
+//! - `Client::raw`, with the feature `raw`: the client that progenitor generates, with a method for
+//!   each operation. See the module `raw`. Groups and raw client share progenitor's structs: see
 //!   [`types`](types#generated-code).
 //! - `blocking::Client`, with the feature `blocking`: all of this except `raw`, for programs that are
 //!   not async.
@@ -55,12 +55,12 @@
 //!
 //! ## Retries, deadlines, rate limits
 //!
-//! A failed call is retried only where that is safe: for every operation if the server provably did not
-//! get the whole request, and after a 429; for idempotent operations after any temporary failure. So a
-//! retry never sends a mail twice. [`RetryPolicy`] has the rules, the number of attempts and the waits.
-//! [`ClientBuilder::deadline`] limits the whole call. [`Client::with_options`] changes both for some
-//! calls. A retried call returns the error of its last attempt, with a [`certainty`](Error::certainty)
-//! that covers all attempts.
+//! A failed call is retried only where that is safe. Every operation is retried after a 429, and if the
+//! server provably did not get the whole request. Idempotent operations are retried after any temporary
+//! failure. So a retry never sends a mail twice. [`RetryPolicy`] has the rules, the number of attempts
+//! and the waits. [`ClientBuilder::deadline`] limits the whole call. [`Client::with_options`] changes
+//! both for some calls. A retried call returns the error of its last attempt, with a
+//! [`certainty`](Error::certainty) that covers all attempts.
 //!
 //! A 429 pauses all calls of the client and its clones. Calls of operations with a documented rate
 //! ([`Operation::rate_limit`](operation::Operation)) wait for a permit. A call that would get its permit
@@ -102,15 +102,15 @@
 //! its own. It is tested in workerd, the runtime of Cloudflare Workers. Build a client for each request, with
 //! [`Client::from_lookup`], since Workers don't let requests share connections or wake each other.
 //!
-//! Not there, so that code that uses it does not compile:
+//! The following is not available, and code that uses it does not compile, except as noted:
 //! - `Client::from_env`, `CallOptions::end_by`;
 //! - settings of connections: `ClientBuilder::connect_timeout`, `proxy` and `http_client`;
 //! - files and blocking readers: `Attachment::from_path`, `Mime::from_path` and their
 //!   `from_blocking_reader`. The file of a [stored mail](Email#stored-mail) is an error when it is sent;
 //! - what the features `raw`, `lettre`, `blocking` and `axum` add.
 //!
-//! Without HTTP/2's refusals and with the runtime's errors, less is proven: a send that fails without a reply is
-//! mostly [`Certainty::Unknown`], even if the host could not be reached.
+//! The runtime reports neither refused HTTP/2 streams nor how much of a request was sent. So a send
+//! that fails without a reply is mostly [`Certainty::Unknown`], even if the host could not be reached.
 
 #[cfg(all(feature = "blocking", not(target_family = "wasm")))]
 pub mod blocking;

@@ -27,7 +27,7 @@
 //! - Requests are checked by their JSON, which is parsed again for that
 //!   ([`validate_json`](smtp2go_types::validation::validate_json)). A value that an open enum does not
 //!   list is sent, unless it is another spelling of a listed one. An `extra` with the name of a field
-//!   that is not set is sent too, because in JSON it is that field.
+//!   that is not set is sent too, because in JSON the two are the same.
 //! - Errors are progenitor's. [`crate::Error::of`], or `?`, converts each into the error that the
 //!   group's method would have returned.
 //!

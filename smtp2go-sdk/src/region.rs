@@ -9,9 +9,9 @@ use crate::Error;
 
 /// A region of the API's servers.
 ///
-/// All regions serve the same API. The data of an account may be kept in one region only. Parses from
-/// `global`, `us`, `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any letter
-/// case. serde reads the same names, and writes the first four:
+/// All regions serve the same API. The data of an account may be in one of them only. Parses from
+/// `global`, `us`, `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any
+/// letter case. serde reads the same names, and writes the first four:
 ///
 /// ```
 /// use serde::Deserialize;

@@ -22,7 +22,7 @@ const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 /// Set in the process that runs the sandbox.
 const SERVES: &str = "SMTP2GO_TEST_SERVES";
 
-/// Runs the sandbox until the end of the input. Prints its URL first, and the size of each request
+/// Runs the sandbox until its standard input ends. Prints its URL first, and the size of each request
 /// last.
 fn serve() {
     let body = serde_json::json!({"data": {"email_id": "1"}});

@@ -4,7 +4,7 @@
 const DAYS_TO_EPOCH: i64 = 719_162;
 /// Days in 400 years, after which the calendar repeats.
 const DAYS_PER_CYCLE: i64 = 146_097;
-/// Days in 100 years that do not end with a leap year divisible by 400.
+/// Days in 100 years whose last year is not a leap year.
 const DAYS_PER_CENTURY: i64 = 36_524;
 /// Days in four years with one leap year.
 const DAYS_PER_OLYMPIAD: i64 = 1_461;

@@ -3,7 +3,7 @@
 //! A [`Field`] accepts every JSON value. What it can't hold is skipped, and the field stays empty:
 //!
 //! ```text
-//! {"sent": "12", "failed": [], "names": "Ana", "size": 1.5, "more": {"a": 1}}
+//! {"sent": "12", "failed": [], "names": "Ana", "size": 1.5}
 //!     sent: Option<i64>     Some(12)      a number as text is a number
 //!     failed: Option<i64>   None          a list is no number: skipped
 //!     names: Vec<String>    ["Ana"]       one value in place of a list of it

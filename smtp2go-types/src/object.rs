@@ -325,10 +325,10 @@ pub(crate) fn fill_given<'de, T: Given, A: MapAccess<'de>>(
     Ok(())
 }
 
-/// Copies unknown members of a reply into a request, so that they can be sent back. If the request
-/// has a field of the same name, ignoring case and separators, the value is stored there unless the
-/// field is set. The key is left out, and so is a subaccount that the request has no field for: the
-/// client sends them.
+/// Copies unknown members of a reply into a request, so that they can be sent back. If the request has
+/// a field of the same name, ignoring case and separators, the value is stored there unless the field
+/// is set. The API key is left out, and so is a subaccount that the request has no field for: the
+/// client adds both.
 ///
 /// A value that does not fit its field is stored in `extra`, and the request's check reports it. If
 /// it were dropped, an edit that sets the whole state would reset the setting.

@@ -11,7 +11,7 @@ use crate::lenient::{Lenient, Scalar};
 
 /// Any JSON that may contain a secret, such as headers with a token.
 ///
-/// Derefs to [`Value`]. `Debug` shows nothing of it, because it ends up in logs.
+/// Derefs to [`Value`]. `Debug`, which ends up in logs, shows nothing of it.
 ///
 /// ```
 /// use smtp2go_types::SecretJson;

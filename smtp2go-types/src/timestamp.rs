@@ -17,15 +17,15 @@ const SECONDS_PER_DAY: i64 = 86_400;
 /// [`to_system_time`](Timestamp::to_system_time) and [`unix_seconds`](Timestamp::unix_seconds)
 /// parse it and understand:
 ///
-/// - `2026-03-02`, `2026-03-02 08:15:00`, `2026-03-02T08:15:00`, the latter two with a fraction of
-///   any length (digits beyond nanoseconds are dropped) and with a zone: `Z`, `+00:00`, `+0000`,
-///   `+00`, or a name as below, with or without a space before it;
+/// - `2026-03-02`, `2026-03-02 08:15:00`, `2026-03-02T08:15:00`, the latter two optionally with a
+///   fraction of any length (digits beyond nanoseconds are dropped) and with a zone: `Z`, `+00:00`,
+///   `+0000`, `+00`, or a name as below, with or without a space before it;
 /// - RFC 822 and RFC 1123: `02 Mar 26 08:15 GMT`, `Mon, 02 Mar 2026 08:15:00 +0000`, where weekday
 ///   and seconds may be missing. A year of two digits is 1969 to 2068. Zone names are those of RFC
 ///   822 (`GMT`, `UT`, `EST`, `PDT`, …), `UTC` and `Z`;
 /// - a number alone, with or without a fraction: seconds since 1970.
 ///
-/// Without a zone it is UTC. A date that does not exist is refused, and so is a leap second. The
+/// A time without a zone is UTC. A date that does not exist is refused, and so is a leap second. The
 /// weekday is not checked.
 ///
 /// Equality and hashing compare the text: `2026-03-02T08:15:00Z` and `2026-03-02 08:15:00` are the

@@ -1,5 +1,5 @@
-//! Code that the examples share: a client for the account of SMTP2GO_API_KEY, or for a local SMTP2GO if
-//! that is not set, and the exit code.
+//! Code that the examples share: the client and the exit code. The client uses the account of
+//! SMTP2GO_API_KEY, or a local SMTP2GO if that is not set.
 
 #![allow(dead_code, clippy::print_stdout, clippy::print_stderr)]
 

@@ -19,29 +19,29 @@ use crate::{BulkMail, Email, Error, IntoMail, Reply, SendHandle, SendOutcome, Se
 ///
 /// # How it runs
 ///
-/// Nothing is sent before the first call of `next`. From then on the client's thread makes the
-/// calls, also while the program works on an outcome. The thread that calls `next` takes mails from
-/// the input, and only within `next`, while fewer than `concurrency` calls are in flight. So when a
-/// loop ends after an error, no mail was started since that error was returned.
+/// Nothing is sent before the first call of `next`. From then on the client's thread makes the calls,
+/// even while the program works on an outcome. Mails are taken from the input only within `next`, on
+/// the thread that calls it, and only while fewer than `concurrency` calls are in flight. So a loop
+/// that ends at an error starts no mail after that error.
 ///
-/// A call that panics, for example in a reader of an attachment, has an error as its outcome.
+/// If a call panics, for example in a reader of an attachment, its outcome is an error.
 ///
 /// # Rate limits
 ///
-/// After a call that failed because of a rate limit ([`is_rate_limited`](Error::is_rate_limited)),
-/// no mail is taken until [`retry_after`](Error::retry_after) has passed, but for one hour at most.
-/// The remaining mails stay in the input. The beginning of a pause is logged at WARN, and
-/// [`SendReport::paused`] returns the time left. Calls in flight still end by their deadline, and
-/// [`stop`](Self::stop), also of a [handle](Self::handle) in another thread, ends the pause.
+/// After a call that failed because of a rate limit ([`is_rate_limited`](Error::is_rate_limited)), the
+/// input pauses for [`retry_after`](Error::retry_after), at most one hour: no mail is taken from it.
+/// The start of a pause is logged at WARN, and [`SendReport::paused`] returns the time left. Calls in
+/// flight continue, and end by their deadline. [`stop`](Self::stop) ends the pause, also from another
+/// thread through a [handle](Self::handle).
 ///
 /// # How it ends
 ///
-/// The iterator ends after the last outcome of the input's mails. Once it is
+/// The iterator ends after it has returned the outcome of every mail of the input. Once it is
 /// [stopped](Self::stop), it ends after the outcomes of the mails taken so far.
 ///
-/// Dropping it cancels the calls in flight without waiting for them, and nothing more is sent. The
-/// [handle](Self::handle) still has the [report](Self::report) then. A cancelled mail counts as
-/// `Unknown` only if its request was handed to the network.
+/// Dropping it cancels the calls in flight without waiting for them, and nothing more is sent. A
+/// [handle](Self::handle) made before that still returns the [report](Self::report). A cancelled mail
+/// counts as `Unknown` only if its request was handed to the network.
 #[must_use = "nothing is sent before it is read"]
 pub struct SendAll<I, K = (), M = Email> {
     client: crate::Client,
@@ -121,11 +121,12 @@ impl Client {
     /// counts as 1). Returns the outcome of each mail as soon as its call ends, as
     /// [`Client::send_all`](crate::Client::send_all) of the async client does.
     ///
-    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. A mail is an
-    /// [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail, such as a row id. It comes back with the outcome and in the
-    /// [report](SendAll::report), which keeps a clone of each key. The input is read on the thread
-    /// that calls `next`, as calls end and never further ahead than `concurrency`. So it can be
-    /// larger than memory, borrow, and block.
+    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. A mail
+    /// is an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail,
+    /// such as a row id. It comes back with the outcome and in the [report](SendAll::report), which
+    /// keeps a clone of each key. The input is read on the thread that calls `next`, and only while
+    /// fewer than `concurrency` calls are in flight. So it may be larger than memory, may borrow, and
+    /// may block.
     ///
     /// ```no_run
     /// # use smtp2go_sdk::{Email, blocking::Client};

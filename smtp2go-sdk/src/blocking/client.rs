@@ -23,9 +23,9 @@ pub type ClientBuilder = crate::ClientBuilder<Client>;
 
 /// A blocking client of the API, for one key.
 ///
-/// Operations are methods of its groups, `client.template().view(…)`. Build one client and keep it.
-/// It is cheap to clone: clones share a thread, connections, rate limits and the state of the hosts.
-/// [Where it can be used](super#threads).
+/// Operations are methods of its groups, `client.template().view(…)`. Build one client and keep it. It
+/// is cheap to clone: clones share a thread, connections, rate limits and the state of the hosts. See
+/// [threads](super#threads) for where it can be called.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) client: crate::Client,
@@ -36,7 +36,7 @@ impl crate::ClientBuilder<Client> {
     /// Builds the client and starts its thread. Sends nothing.
     ///
     /// # Errors
-    /// As [`ClientBuilder::build`](crate::ClientBuilder::build) of the async client, and if the
+    /// Those of [`ClientBuilder::build`](crate::ClientBuilder::build) of the async client. Also if the
     /// system can't start the thread or its I/O driver.
     pub fn build(self) -> Result<Client, Error> {
         let client = self.client()?;
@@ -58,7 +58,7 @@ impl Client {
     /// [`Client::from_env`](crate::Client::from_env) of the async client.
     ///
     /// # Errors
-    /// As `build` of the [`builder`](Self::builder); the error names the variable.
+    /// Those of `build` of the [`builder`](Self::builder). The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_lookup(&|name| std::env::var(name))?.build()
     }
@@ -135,8 +135,8 @@ impl Client {
         self.worker.run(&operations::EMAIL_BATCH, call)
     }
 
-    /// Sends a mail once, even if the reply is lost, as
-    /// [`Client::send_once`](crate::Client::send_once) of the async client. Can block for 30 minutes.
+    /// Sends a mail once, even if the reply is lost, as [`Client::send_once`](crate::Client::send_once)
+    /// of the async client. Can block for up to 30 minutes.
     ///
     /// # Errors
     /// Those of [`send_once_with`](Self::send_once_with).
@@ -149,15 +149,15 @@ impl Client {
     /// the deadline of the settings.
     ///
     /// # Errors
-    /// If the mail has no key. Otherwise as [`send`](Self::send); `Unknown` if the look-ups did not
-    /// settle the outcome.
+    /// If the mail has no key. Otherwise those of [`send`](Self::send). The certainty is `Unknown` if
+    /// the look-ups did not settle the outcome.
     pub fn send_once_with(&self, email: Email, settings: SendOnce) -> Result<Reply<Sent>, Error> {
         let client = self.client.clone();
         let call = async move { client.send_once_with(email, settings).await };
         self.worker.run(&operations::EMAIL_SEND, call)
     }
 
-    /// Looks in the activity whether a mail was sent, as
+    /// Looks up in the activity whether a mail was sent, as
     /// [`Client::find_sent`](crate::Client::find_sent) of the async client.
     ///
     /// # Errors
@@ -184,9 +184,9 @@ impl Client {
     /// [`Client::call`](crate::Client::call) of the async client.
     ///
     /// # Errors
-    /// [`is_validation`](Error::is_validation) if the request does not pass its own check,
-    /// [`is_decode`](Error::is_decode) if the reply is not an `R`, and all of
-    /// [`execute`](Self::execute)'s.
+    /// [`is_validation`](Error::is_validation) if the request does not pass its check,
+    /// [`is_decode`](Error::is_decode) if the reply is not an `R`, and those of
+    /// [`execute`](Self::execute).
     pub fn call<Q, R>(
         &self,
         operation: &'static Operation,
@@ -240,8 +240,8 @@ impl Client {
     }
 }
 
-/// Runs a search of the async client on the client's thread. A function, because a method could have
-/// the name of a group.
+/// Runs a search of the async client on the client's thread. Not a method, because its name could clash
+/// with that of a group.
 pub(crate) fn iterate<T, D>(client: &Client, search: crate::Items<T, D>) -> Items<T, D> {
     Items::new(client.worker.clone(), search)
 }

@@ -13,7 +13,7 @@ use crate::{Error, Reply};
 ///
 /// Nothing is sent before the first call of `next`. From then on the client's thread fetches the next
 /// page while the program works on the current one, never more than one page ahead. Dropping the
-/// iterator stops that.
+/// iterator stops the fetching.
 ///
 /// It ends after the last page, or after the first error. Each page is a call of its own, with its
 /// own retries and deadline.
@@ -39,7 +39,7 @@ pub struct Items<T, D> {
 /// An iterator over the pages of a search, each with its totals, request id and raw body. Returned by
 /// [`Items::pages`].
 ///
-/// It fetches and ends as [`Items`] does. Fetching the next page starts when a page is returned.
+/// The rules of [`Items`] apply. The next page is fetched as soon as one is returned.
 #[must_use = "nothing is sent before it is read"]
 pub struct Pages<D> {
     worker: Arc<Worker>,

@@ -30,19 +30,18 @@
 //!
 //! # Threads
 //!
-//! Each client that is built has one thread for its network I/O. Clones share it, and it ends with
-//! the last clone and the last iterator made from them. Many threads can call at once. The thread
-//! that calls encodes and decodes what the groups send and receive. Calls can be made from any
-//! thread:
+//! Each client that is built has one thread for its network I/O. Clones share it, and it ends with the
+//! last clone and the last iterator made from them. Many threads can call at once. The calling thread
+//! encodes the requests of the groups and decodes their replies. Calls can be made from any thread:
 //!
 //! - Plain threads, and `tokio::task::spawn_blocking`, are the intended use.
 //! - **In async code** a call blocks its thread, and everything else that this thread would run,
 //!   until the call ends. Use [`smtp2go_sdk::Client`](crate::Client) there. A call does not panic,
 //!   and it ends by its deadline even if it waits for something that this thread would have to run.
 //! - A call from the client's own thread, for example in a reader of an attachment, would wait for
-//!   itself. It fails with an error that [`is_config`](crate::Error::is_config). So does each mail of
-//!   [`send_all`](Client::send_all), and calls in flight whose outcome is requested there are
-//!   cancelled.
+//!   itself. It fails with an error that [`is_config`](crate::Error::is_config). So does each mail that
+//!   [`send_all`](Client::send_all) takes on that thread. A `next` on that thread that would have to
+//!   wait cancels a call in flight and returns its outcome.
 //!
 //! Clients and iterators can be dropped anywhere, also in async code. Dropping never waits.
 //!
@@ -50,8 +49,7 @@
 //! delays all calls of the client. Pass a blocking reader to
 //! [`Attachment::from_blocking_reader`](crate::Attachment::from_blocking_reader).
 //!
-//! A client can't be used in a process made by `fork`, which copies no threads. Build the client in
-//! that process.
+//! `fork` copies no threads, so a client does not work in the child process. Build a new one there.
 
 mod bulk;
 mod client;

@@ -8,7 +8,7 @@ use crate::{Error, operations};
 impl SuppressionGroup<'_> {
     /// Returns all suppressions of an address or domain, whatever their age.
     ///
-    /// Blocks; see [the async one](crate::groups::SuppressionGroup::lookup).
+    /// Like [the method of the async client](crate::groups::SuppressionGroup::lookup).
     ///
     /// # Errors
     /// If the address is empty, and those of a call.

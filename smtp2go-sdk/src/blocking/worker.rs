@@ -56,9 +56,9 @@ impl Worker {
 
     /// Runs a call on the thread, and waits for it.
     ///
-    /// Waits on a channel of the standard library. Tokio's blocking calls panic in async code, and
-    /// its wakers may be deferred until the current task of another runtime yields, which would
-    /// never happen here.
+    /// Waits on a channel of the standard library, because tokio's blocking calls panic in async code.
+    /// Besides, tokio may defer a wake-up until the current task of another runtime yields, and that
+    /// task may be the one that is blocked here.
     pub(super) fn run<T: Send + 'static>(
         &self,
         operation: &'static Operation,

@@ -248,10 +248,10 @@ impl SizedContent {
         !matches!(self.content, Content::Reader { .. })
     }
 
-    /// Reads all of it. Blocks.
+    /// Reads the whole content. Blocks.
     ///
     /// # Errors
-    /// If a file can't be read or has changed, and for a reader, which stays unread.
+    /// If a file can't be read or has changed. Also for a reader, which is left unread.
     pub(crate) fn read_now(&self) -> Result<Bytes, FieldError> {
         let failed = |message| FieldError {
             field: self.field.to_string(),

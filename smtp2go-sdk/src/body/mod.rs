@@ -19,7 +19,7 @@ use crate::{Error, FieldError};
 
 /// The body of a request: a JSON object.
 ///
-/// The API requires one in every request, so an empty body is sent as `{}`. Cheap to clone.
+/// The API requires an object in every request, so an empty body is sent as `{}`. Cheap to clone.
 ///
 /// ```
 /// use smtp2go_sdk::Body;

@@ -2,9 +2,9 @@
 //!
 //! Error types can't tell "timed out while connecting" from "timed out after the request was
 //! processed". The request's body can tell. The HTTP layer asks for the body's first bytes before it
-//! writes any of the request, and the request is incomplete until the body hands over its last byte.
-//! A plain flag would be racy, since the HTTP layer could ask for the body after the flag was read.
-//! So the body has a gate: one atomic that the HTTP layer advances and that we seal. A sealed body
+//! writes any of the request, and the request is incomplete until the body hands over its last byte. A
+//! plain flag would be racy, since the HTTP layer could ask for the body after the flag was read. So
+//! the body has a gate: one atomic that the HTTP layer advances and this module seals. A sealed body
 //! refuses to be read, so the request can't be completed later.
 
 use std::fmt;
@@ -44,9 +44,10 @@ const SEALED_PART: u8 = 4;
 /// Maximum size of a frame. The HTTP layer asks for a frame when it has sent the previous one, so small
 /// frames show progress.
 const FRAME: usize = 64 * 1024;
-/// Number of bytes at the end of a large body that are frames of their own. hyper queues up to 16 frames
-/// while a connection accepts no data. So when it asks for the last byte, it has written the larger
-/// frames. Otherwise it could hold up to 400 KiB, which a suspended process would send after waking up.
+/// Number of bytes at the end of a large body that are each a frame of their own. hyper queues up to 16
+/// frames while a connection accepts no data. So when it asks for the last byte, it has written the
+/// larger frames. Otherwise it could hold up to 400 KiB, which a suspended process would send after
+/// waking up.
 const TAIL: u64 = 16;
 /// Size from which a body is large. A smaller one is written at once.
 const LARGE: u64 = 16 * 1024;
@@ -219,7 +220,7 @@ impl Wire {
         }
     }
 
-    /// Advances the gate before bytes are handed over; `last` if they include the last byte. Returns
+    /// Advances the gate before bytes are handed over. `last`: they include the last byte. Returns
     /// false if the gate is sealed.
     fn take(&self, last: bool) -> bool {
         let taken = |gate| match gate {

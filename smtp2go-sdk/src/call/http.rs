@@ -49,8 +49,8 @@ struct RemoveOnDrop {
     runtime: Id,
 }
 
-/// Longest time that sent bytes stay unacknowledged. Then the system drops the connection. Its default is
-/// about 15 minutes, in which a request whose call has ended could still arrive.
+/// Longest time that sent bytes stay unacknowledged before the system drops the connection. The
+/// system's default is about 15 minutes, in which a request whose call has ended could still arrive.
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 

@@ -12,9 +12,9 @@ use crate::{Certainty, Region};
 /// Set it with [`ClientBuilder::observer`](crate::ClientBuilder::observer).
 ///
 /// Reports have no key, body, address or error text. Implement the methods you need; the others do
-/// nothing. They run within the call, on its thread: keep them short, and don't block. A panic in one
-/// does not affect the call, unless the program is built with `panic = "abort"`; the program's panic
-/// hook runs as usual.
+/// nothing. The methods run within the call, on its thread: keep them short, and don't block. If a
+/// method panics, the program's panic hook runs, and the call goes on. With `panic = "abort"` the program
+/// ends.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -162,17 +162,17 @@ pub enum Next {
         /// The wait before it. After a 429, the length of the pause; the call may then wait longer,
         /// because calls start gradually.
         after: Duration,
-        /// Why it is safe: `not_sent` (the server never had the whole request), `refused` (the
+        /// Why a retry is safe: `not_sent` (the server never had the whole request), `refused` (the
         /// server refused the HTTP/2 stream before processing it), `rate_limited` (429) or
         /// `repeat_safe` (the operation is idempotent).
         reason: &'static str,
     },
     /// The call ends with the error.
     Stop {
-        /// Why: `final` (another attempt would change nothing), `not_repeat_safe` (the request may
-        /// have been processed, and the operation is not idempotent), `not_rewindable` (the content
-        /// of the request can be read only once), `attempts`, `deadline` or `retry_budget` (used
-        /// up), `cancelled` (the call was dropped).
+        /// The reason: `final` (another attempt would change nothing), `not_repeat_safe` (the request
+        /// may have been processed, and the operation is not idempotent), `not_rewindable` (the content
+        /// of the request can be read only once), `attempts`, `deadline` or `retry_budget` (used up),
+        /// `cancelled` (the call was dropped).
         reason: &'static str,
     },
 }

@@ -54,10 +54,10 @@ struct Queue {
     tickets: u64,
 }
 
-/// A pause after a 429. No call starts before its end, and then calls start gradually: one at first, one
-/// more within a sixtieth of the pause (one second for a pause of a minute), then two, four and so on.
-/// If all started at once while the address is still blocked, all would get the next 429, and each
-/// would prolong the block. This way the first call finds out before many follow.
+/// A pause after a 429. No call starts before its end. Then calls start gradually: one at once, and
+/// with each sixtieth of the pause (each second after a pause of a minute) the number of started calls
+/// doubles. If all started at once while the API still blocks the address, all would get the next 429,
+/// and each would prolong the block. This way the first call finds out before many follow.
 #[derive(Clone, Copy, Debug)]
 struct Pause {
     until: Instant,
@@ -291,7 +291,7 @@ impl Permits {
 #[derive(Debug)]
 struct Window {
     per: Duration,
-    /// Makes waiting calls take places in their order.
+    /// Makes waiting calls take places in the order in which they came.
     queue: Turn<()>,
     places: Mutex<Places>,
     /// Notified when a call ends.

@@ -21,13 +21,13 @@ const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration
 /// A request is not retried if its content could not be read, or is from a reader, which can be read only
 /// once.
 ///
-/// The backoff is random and grows: before the first retry it is between `min_backoff` and twice
-/// that, before the next up to four times, and so on, but at most `max_backoff`. A longer
+/// The backoff is random and grows: before the first retry it is between `min_backoff` and twice that,
+/// before the second up to four times `min_backoff`, and so on, but at most `max_backoff`. A longer
 /// `Retry-After` is honoured. A call that would have to wait past its deadline ends at once.
 ///
-/// After a 429, all calls of the client and its clones wait. Then they start gradually: first one call,
-/// within a sixtieth of the wait (one second for a wait of a minute) one more, then two, four and so
-/// on. A call that could start only after its deadline ends at once.
+/// After a 429, all calls of the client and its clones wait. Then they start gradually: one call at
+/// once, and with each sixtieth of the wait (each second after a wait of a minute) the number of
+/// started calls doubles. A call that could start only after its deadline ends at once.
 ///
 /// ```
 /// use std::time::Duration;

@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     pub(crate) rate_limits: bool,
     /// A success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
-    /// Mail is not sent to suppressed recipients.
+    /// Suppressed recipients are left out of mail.
     pub(crate) skip_suppressed: bool,
     /// The caller judges each result of a batch separately.
     pub(crate) per_item: bool,

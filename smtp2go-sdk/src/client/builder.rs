@@ -161,8 +161,8 @@ impl<C> ClientBuilder<C> {
     /// the operations are appended to it, with or without a slash at its end. Takes precedence over
     /// [`region`](Self::region).
     ///
-    /// It must be https, or http to this machine (`localhost`, 127.0.0.0/8, `::1`) or to a host
-    /// named by [`allow_http`](Self::allow_http), without user name, query and fragment. On
+    /// The URL must be https, or http to this machine (`localhost`, 127.0.0.0/8, `::1`) or to a host
+    /// named by [`allow_http`](Self::allow_http). It must have no user name, query or fragment. On
     /// smtp2go.com and its subdomains it must end in `/v3`.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
@@ -216,8 +216,8 @@ impl<C> ClientBuilder<C> {
     /// Sets how long an attempt may go without progress, that is, without a byte sent or received.
     /// Default: 30 seconds.
     ///
-    /// This is also the limit for the whole attempt, plus one second for each 64 KiB of the request
-    /// body: a body of 50 MB may take about 14 minutes.
+    /// The whole attempt has the same limit, plus one second for each 64 KiB of the request body: a
+    /// body of 50 MB may take about 14 minutes.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
@@ -240,10 +240,10 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets how many retries in a row a host may get from all calls of the client. Default: 50.
+    /// Sets the retry budget of each host, which all calls of the client share. Default: 50 retries.
     ///
-    /// Each retry costs one. Each reply that is not a temporary failure gives back a tenth, so a failing
-    /// host soon gets few retries. Retries after a 429 cost nothing.
+    /// Each retry takes one from the budget. Each reply that is not a temporary failure gives back a
+    /// tenth, so a failing host soon gets few retries. Retries after a 429 cost nothing.
     pub fn retry_budget(mut self, retries: u32) -> Self {
         self.retry_budget = retries;
         self
@@ -266,9 +266,9 @@ impl<C> ClientBuilder<C> {
     /// Sets the regions to fall back on, in this order, if the client's own region or base URL can't
     /// be reached. Default: none, because the law can require mail to be processed in one region.
     ///
-    /// A call moves on, without delay, only after an attempt that provably sent nothing. Each move
-    /// is one of the attempts of its [`RetryPolicy`]. For the next 30 seconds other calls start at a
-    /// host that could be reached.
+    /// A call moves on to the next host, without delay, only after an attempt that provably sent
+    /// nothing. Each move counts as an attempt of its [`RetryPolicy`]. For the next 30 seconds, calls
+    /// start at another host than the one that could not be reached.
     pub fn failover(self, regions: impl IntoIterator<Item = Region>) -> Self {
         self.failover_urls(regions.into_iter().map(Region::base_url))
     }
@@ -297,21 +297,22 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets whether mail is not sent to suppressed recipients. Default: off. SMTP2GO does not deliver to them
-    /// either, but counts a reject, and says so only in the activity and in webhooks.
+    /// Sets whether suppressed recipients are left out of mail. Default: off. SMTP2GO does not deliver
+    /// to them either, but counts a reject, and reports it only in the activity and in webhooks.
     ///
     /// If on, the recipients of an [`Email`](crate::Email), also in cc and bcc, are
-    /// [looked up](crate::groups::SuppressionGroup::lookup) before the mail is sent. The look-up takes at
-    /// least one call for each recipient, which the key must permit (`/suppression/view`). Suppressed
-    /// recipients are left out, and [`Sent::skipped`](crate::Sent::skipped) lists them. If no recipient in
-    /// `to` is left, nothing is sent, because the API requires one, and the error
-    /// [is suppressed](Error::is_suppressed). If a look-up fails, nothing is sent either, and the
-    /// error is that of the look-up, with the [certainty](Error::certainty) `NotSent`.
+    /// [looked up](crate::groups::SuppressionGroup::lookup) before the mail is sent. The look-up takes at least
+    /// one call of `/suppression/view` for each recipient. The key must permit this operation.
+    /// Suppressed recipients are left out, and [`Sent::skipped`](crate::Sent::skipped) lists them. If
+    /// no recipient in `to` is left, nothing is sent, because the API requires one, and the error
+    /// [is suppressed](Error::is_suppressed). If a look-up fails, nothing is sent either, and the error is
+    /// that of the look-up, with the [certainty](Error::certainty) `NotSent`.
     ///
-    /// This holds for [`send`](Client::send), [`send_all`](Client::send_all) and
-    /// [`send_once`](Client::send_once), and for the outbox, if its workers' client has the setting.
-    /// [`send_batch`](Client::send_batch) and [`send_mime`](Client::send_mime) can't leave anybody out and
-    /// fail with an error that [`is_config`](Error::is_config). Methods of groups do not look.
+    /// The setting applies to [`send`](Client::send), [`send_all`](Client::send_all) and
+    /// [`send_once`](Client::send_once), and to the outbox, if its workers' client has the setting.
+    /// [`send_batch`](Client::send_batch) and [`send_mime`](Client::send_mime) can't leave recipients
+    /// out: with the setting they fail with an error that [`is_config`](Error::is_config). Methods of
+    /// groups do not look recipients up.
     ///
     /// ```no_run
     /// use smtp2go_sdk::{CallOptions, Client, Email};
@@ -355,7 +356,7 @@ impl<C> ClientBuilder<C> {
     ///
     /// A reply with more values is handled like one with more bytes than
     /// [`max_reply_bytes`](Self::max_reply_bytes): the same kind of error, the same certainty, and the
-    /// body is kept up to the value that is one too many.
+    /// body is kept up to the first value beyond the limit.
     pub fn max_reply_values(mut self, limit: usize) -> Self {
         self.max_reply_values = limit;
         self
@@ -376,12 +377,12 @@ impl<C> ClientBuilder<C> {
     /// Sends the https calls through this proxy, such as `http://proxy.example.com:3128`, in place of the
     /// proxy of the environment; `NO_PROXY` is ignored then. Default: the environment's, if any.
     ///
-    /// The URL is http or https, with a host, and may have a user name and a password, percent-encoded.
-    /// The proxy is asked for a tunnel (CONNECT), so it sees the API's host, but neither the key nor the
-    /// mail. Calls over plain http, as to a sandbox on this machine, use no proxy. An error that is the
-    /// proxy's says so, with its host and port: see [`Error::proxy`]. An
-    /// [`http_client`](Self::http_client) of your own has proxies of its own, so setting both is refused.
-    /// Not on wasm32.
+    /// The URL must be http or https, with a host. It may have a user name and a password,
+    /// percent-encoded. The proxy is asked for a tunnel (CONNECT), so it sees the API's host, but
+    /// neither the key nor the mail. Calls over plain http, as to a sandbox on this machine, use no
+    /// proxy. An error that the proxy caused names its host and port: see [`Error::proxy`]. Setting an
+    /// [`http_client`](Self::http_client) too is refused, because it has its own proxies. Not on
+    /// wasm32.
     ///
     /// ```no_run
     /// use smtp2go_sdk::Client;
@@ -404,11 +405,11 @@ impl<C> ClientBuilder<C> {
     ///
     /// The following holds with any client. The key is sent to the host of the base URL, over https
     /// except as [`base_url`](Self::base_url) says. Retries are the SDK's, by the same rules.
-    /// [`timeout`](Self::timeout) and [`deadline`](Self::deadline) end an attempt.
-    /// [`Error::certainty`] is right, unless the client follows redirects: its proof is the request's
-    /// body, which is the SDK's, and which no client can copy and send twice.
+    /// [`timeout`](Self::timeout) and [`deadline`](Self::deadline) end an attempt. [`Error::certainty`]
+    /// is right, unless the client follows redirects. Its proof is the request's body: the SDK provides
+    /// it, and no client can copy it and send it twice.
     ///
-    /// The following depends on the client. The SDK can neither read nor change it.
+    /// The following depends on the client's settings. The SDK can neither read nor change them.
     /// - **Redirects.** Set `redirect(reqwest::redirect::Policy::none())`. By default reqwest
     ///   follows a 301, 302 or 303 and sends *the key* to its target, even to another host or over
     ///   plain http, but not the body. The SDK reports a followed redirect as an error with an
@@ -419,8 +420,9 @@ impl<C> ClientBuilder<C> {
     ///   that opened it ends, but the client may still use it: a call from another runtime can then
     ///   fail with an unknown outcome. If you need several runtimes, set
     ///   `pool_max_idle_per_host(0)`, which opens a connection for each request.
-    /// - **Hidden retries** of requests that an HTTP/2 server refused. They need a copy of the body,
-    ///   so there are none. `retry(reqwest::retry::never())` says so.
+    /// - **Hidden retries.** reqwest would retry a request that an HTTP/2 server refused, but it would
+    ///   need a copy of the body, so it never does. `retry(reqwest::retry::never())` makes this
+    ///   explicit.
     /// - **Time limits.** [`connect_timeout`](Self::connect_timeout) is ignored; set the client's.
     ///   A `timeout` or `read_timeout` of the client ends attempts too, and does not grow with the
     ///   body. Keep `pool_idle_timeout` below the server's keep-alive.

@@ -142,15 +142,15 @@ impl Client {
     /// # Errors
     /// Those of [`ClientBuilder::build`]. The error names the variable.
     ///
-    /// Not on wasm32, where a program has no environment: take [`from_lookup`](Self::from_lookup).
+    /// Not on wasm32, where a program has no environment: use [`from_lookup`](Self::from_lookup).
     #[cfg(not(target_family = "wasm"))]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
     }
 
-    /// Builds a client from variables that `lookup` returns by name, with the names and values of
-    /// [`from_env`](#method.from_env): for settings that are not in the environment of the process, such as
-    /// the variables and secrets of a Cloudflare Worker.
+    /// Builds a client from variables that `lookup` returns by name. Names and values are those of
+    /// [`from_env`](#method.from_env). Use it for settings that are not in the environment of the
+    /// process, such as the variables and secrets of a Cloudflare Worker.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -173,12 +173,12 @@ impl Client {
     }
 
     /// Replaces the API key of this client and everything that shares it: its clones, and what
-    /// [`with_options`](Self::with_options) and [`for_subaccount`](Self::for_subaccount) return. For a key
-    /// that is rotated while the program runs.
+    /// [`with_options`](Self::with_options) and [`for_subaccount`](Self::for_subaccount) return. Use it
+    /// to rotate a key while the program runs.
     ///
-    /// Calls that start later use the new key. Calls under way finish with the old one, also their
-    /// retries, so leave it enabled until they have ended: their
-    /// [`deadline`](ClientBuilder::deadline) after this. Connections, rate limits and pauses are kept.
+    /// Calls that start later use the new key. Calls under way, and their retries, still use the old
+    /// key. So leave the old key enabled until their [`deadline`](ClientBuilder::deadline) has passed.
+    /// Connections, rate limits and pauses are kept.
     ///
     /// ```no_run
     /// # fn example(client: &smtp2go_sdk::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -199,17 +199,17 @@ impl Client {
     /// Returns a client for one subaccount, on the same connections. The key must be of the master
     /// account.
     ///
-    /// Every call of the returned client names the subaccount in the request: groups, streams,
-    /// [`call`](Self::call), [`execute`](Self::execute) and the raw client. Whether the subaccount
-    /// exists is not checked before the call. On a client that is for a subaccount, the method replaces
-    /// the id.
+    /// Every call of the returned client names the subaccount in the request, including those of
+    /// groups, streams, [`call`](Self::call), [`execute`](Self::execute) and the raw client. Whether
+    /// the subaccount exists is not checked before the call. On a client that is for a subaccount, the
+    /// method replaces the id.
     ///
     /// # Errors
     /// None here. A call is refused before anything is sent, with an error that
     /// [`is_config`](Error::is_config), if
     /// - the operation can't name a subaccount: its
-    ///   [`subaccount`](crate::operation::Operation::subaccount) is `None`, as of all operations that
-    ///   send, which need a key of the subaccount;
+    ///   [`subaccount`](crate::operation::Operation::subaccount) is `None`. All operations that send
+    ///   are of this kind: they need a key of the subaccount;
     /// - the request names another subaccount;
     /// - the id is empty.
     ///
@@ -357,9 +357,9 @@ impl Client {
             .call(cancel, operation, &self.settings, request, read, raw)
     }
 
-    /// Calls an operation with your own body, and returns the raw reply: for what the types don't cover.
-    /// The operation is one of [`operations`](crate::operations), or [your own](Operation::post) for
-    /// what the API has added since this version.
+    /// Calls an operation with your own body, and returns the raw reply. Use it for what the types
+    /// don't cover. The operation is one of [`operations`](crate::operations), or
+    /// [your own](Operation::post) for what the API has added since this version.
     ///
     /// Only the size of the body is checked. The key and the subaccount are added.
     ///
@@ -398,7 +398,7 @@ impl Client {
         self.settings.deadline
     }
 
-    /// Whether mail is not sent to suppressed recipients.
+    /// Whether suppressed recipients are left out of mail.
     pub(crate) fn skips_suppressed(&self) -> bool {
         self.settings.skip_suppressed
     }

@@ -7,7 +7,7 @@ use crate::platform::time::Instant;
 use crate::RetryPolicy;
 use crate::call::{LONGEST, Settings};
 
-/// Settings for some calls, which replace the client's: see
+/// Settings that replace the client's for some calls: see
 /// [`Client::with_options`](crate::Client::with_options). Unspecified settings are kept.
 ///
 /// ```no_run
@@ -95,7 +95,7 @@ impl CallOptions {
         self
     }
 
-    /// Sets whether mail is not sent to suppressed recipients: see
+    /// Sets whether suppressed recipients are left out of mail: see
     /// [`ClientBuilder::skip_suppressed`](crate::ClientBuilder::skip_suppressed).
     pub const fn skip_suppressed(mut self, on: bool) -> Self {
         self.skip_suppressed = Some(on);

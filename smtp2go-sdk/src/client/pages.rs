@@ -35,15 +35,16 @@ use crate::{Client, Error, Reply};
 /// The search starts at the page that the request names, by token or number, and else at the first. All
 /// pages are requested with the same filters.
 ///
-/// With tokens, a page is the last if its reply has no token, or the token that it was requested with. A
-/// token that occurred before that would make the search loop: the page is followed by an error of the
-/// [`kind`](Error::kind) `repeated_token`.
+/// With tokens, a page is the last if its reply has no token, or the token that it was requested with.
+/// With a token of an earlier request the search would loop: after such a page the stream
+/// returns an error of the [`kind`](Error::kind) `repeated_token`.
 ///
-/// With page numbers, a page is the last if it is empty, or has fewer results than the page size of the
-/// request or its documented default. If a page repeats the results of the page before it, they are left
-/// out and the stream ends. It is not documented whether the first page is 0 or 1. So a request without
-/// a page is followed by page 1, which is skipped if it repeats the first. These rules are inferred. If
-/// entries are added or removed during the search, a result can be missed or occur twice.
+/// With page numbers, a page is the last if it is empty or has fewer results than the page size. The
+/// page size is that of the request, or else the documented default. If a page repeats the results of
+/// the page before it, they are left out and the stream ends. It is not documented whether the first
+/// page is 0 or 1. So if the request names no page, page 1 is fetched second, and is skipped if it
+/// repeats the first page. These rules are inferred, not documented. If entries are added or removed
+/// during the search, a result can be missed or occur twice.
 ///
 /// ```no_run
 /// # use smtp2go_sdk::types::{ActivityEvent, ActivitySearchRequest};
@@ -111,8 +112,8 @@ struct Fetched<D> {
 
 /// A task that is aborted on drop.
 ///
-/// A future that is only polled with the stream would make no progress while the consumer works, and
-/// its call could time out. So it is a task.
+/// Fetches a page. A future that is polled only with the stream would make no progress while the
+/// consumer works, and its call could time out.
 #[cfg(not(target_family = "wasm"))]
 struct Task<D>(tokio::task::JoinHandle<Result<Option<Fetched<D>>, Error>>);
 

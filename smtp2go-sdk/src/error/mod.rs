@@ -507,7 +507,8 @@ impl Error {
     }
 
     /// Whether the call was rate limited:
-    /// - the API replied with status 429, or with a code or text about a rate limit, such as that of a key,
+    /// - the API replied with status 429, or with a code or text about a rate limit, such as the rate
+    ///   limit of a key,
     /// - or a pause after another call's 429, or the operation's documented rate, would have delayed the
     ///   call beyond its deadline.
     ///
@@ -533,9 +534,9 @@ impl Error {
             || matches!(self.code_ref(), Some(ErrorCode::NonValidatingInPayload))
     }
 
-    /// Whether nothing was sent because every recipient in `to` is suppressed, which
-    /// [`skip_suppressed`](crate::ClientBuilder::skip_suppressed) checks.
-    /// [`field_errors`](Self::field_errors) has all suppressed recipients, by field, with why, so
+    /// Whether nothing was sent because every recipient in `to` is suppressed. Only with
+    /// [`skip_suppressed`](crate::ClientBuilder::skip_suppressed). [`field_errors`](Self::field_errors)
+    /// has each suppressed recipient, with its field and the reason, so
     /// [`is_validation`](Self::is_validation) is true too.
     #[must_use]
     pub fn is_suppressed(&self) -> bool {
@@ -654,7 +655,7 @@ impl Error {
         self.details.schedule_id.as_deref()
     }
 
-    /// Returns how long to wait before another call, from when the error was returned:
+    /// Returns how long to wait before another call, counted from when the error was returned:
     /// - the reply's `Retry-After`, in seconds or as a date (zero if the date has passed); the API does
     ///   not document this header
     /// - after a 429 without it, 60 to 75 seconds, see

@@ -1,7 +1,7 @@
 //! Reads error text, code, id, counts and results from a reply of any shape.
 //!
 //! Reading never fails: a value that can't be read is absent, and of truncated JSON the values before
-//! the end are kept. `call::verdict` decides what they mean.
+//! the end are kept. `call::verdict` decides what the values mean.
 
 use std::borrow::Cow;
 use std::fmt;

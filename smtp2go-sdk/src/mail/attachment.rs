@@ -13,9 +13,9 @@ use crate::body::content::Content;
 
 /// A file to [attach](crate::Email::attach), or an image for [inline](crate::Email::inline) use.
 ///
-/// [`mimetype`](Self::mimetype) sets the media type. The default is a guess by the file extension,
-/// or else by the first bytes of bytes and files, or else `application/octet-stream`. Clones are
-/// cheap.
+/// [`mimetype`](Self::mimetype) sets the media type. By default it is guessed from the file extension,
+/// or else from the first bytes of the content (of bytes and files only), or else is
+/// `application/octet-stream`. Clones are cheap.
 ///
 /// ```
 /// use smtp2go_sdk::Attachment;
@@ -67,9 +67,9 @@ impl Attachment {
     /// Attaches a file under its name on disk.
     ///
     /// The file is read while the mail is sent, in chunks and off the runtime's threads, so a large
-    /// file takes no more memory than a small one. Its size is read when the mail is sent: a file
-    /// that is missing, not readable or not a regular file is a validation error. If the file
-    /// changes before all of it is sent, the request is aborted and the mail is not sent.
+    /// file takes no more memory than a small one. Its size is read when the mail is sent. A file that
+    /// is missing, not readable or not a regular file is a validation error then. If the file changes
+    /// before all of it is sent, the request is aborted and the mail is not sent.
     ///
     /// Not on wasm32, where there are no files.
     #[cfg(not(target_family = "wasm"))]
@@ -104,8 +104,8 @@ impl Attachment {
     /// Attaches content that is read from `reader` while the mail is sent. The reader must yield
     /// exactly `length` bytes and then end. Otherwise the request is aborted and the mail is not sent.
     ///
-    /// A reader can be read once, so the mail is never retried. Sending a clone of the mail is an
-    /// error. Waiting for the reader counts towards the client's time limits.
+    /// A reader can be read only once, so the mail is never retried, and once it was sent, sending a
+    /// clone of it is an error. Waiting for the reader counts towards the client's time limits.
     pub fn from_reader(
         filename: impl Into<String>,
         reader: impl AsyncRead + Send + 'static,
@@ -136,10 +136,10 @@ impl Attachment {
 
     /// Sets the name that the recipient sees. HTML refers to an inline image by this name.
     ///
-    /// A name is a validation error if it is empty, has a control character or one of the line
-    /// separators U+2028 and U+2029, or embeds, overrides or isolates the direction of text (U+202A
-    /// to U+202E, U+2066 to U+2069): with U+202E a program can pass for a PDF. The marks U+061C,
-    /// U+200E and U+200F are valid.
+    /// A name is a validation error if it is empty, or has a control character, one of the line separators
+    /// U+2028 and U+2029, or an embedding, override or isolate of bidirectional text (U+202A to U+202E,
+    /// U+2066 to U+2069): with U+202E a program can pass for a PDF. The marks U+061C, U+200E and U+200F
+    /// are valid.
     #[must_use]
     pub fn filename(mut self, filename: impl Into<String>) -> Self {
         self.filename = filename.into();

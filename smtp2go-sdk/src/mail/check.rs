@@ -23,7 +23,8 @@ pub(super) const UNSUBSCRIBE: &str = "List-Unsubscribe";
 /// The header that says that one of the targets takes a one-click unsubscribe.
 pub(super) const UNSUBSCRIBE_POST: &str = "List-Unsubscribe-Post";
 /// Headers that the API writes from fields of the request, and the setters of these fields. A second
-/// header of the name would make the mail invalid. The API would not send the mail to recipients in it.
+/// header of the name would make the mail invalid. The API would not send the mail to recipients in
+/// such a header.
 const SETTERS: [(&str, &str); 5] = [
     ("From", "Email::new"),
     ("To", "Email::to"),
@@ -196,7 +197,8 @@ fn check_headers(parts: &EmailParts, check: &mut Check) {
     }
 }
 
-/// Reports a one-click unsubscribe whose `List-Unsubscribe` is not one https URL for it.
+/// Reports a header `List-Unsubscribe-Post` without exactly one `List-Unsubscribe` that has an https
+/// URL.
 fn check_one_click(parts: &EmailParts, check: &mut Check) {
     let is = |name: &str, expected: &str| name.trim().eq_ignore_ascii_case(expected);
     if !parts.headers().any(|(name, _)| is(name, UNSUBSCRIBE_POST)) {

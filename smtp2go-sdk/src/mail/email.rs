@@ -25,9 +25,9 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// Limits: 100 recipients each in to, cc and bcc; 50 MB for the request as sent, in which base64
 /// makes files a third larger; three days ahead for a schedule.
 ///
-/// A clone shares the content of attachments. Two mails are equal if all their parts are, with the
-/// content of attachments as [`Attachment`] says, and template data and additional fields compared as
-/// JSON.
+/// A clone shares the content of attachments. Two mails are equal if all their parts are.
+/// [`Attachment`] documents how content is compared. Template data and additional fields are compared
+/// as JSON.
 ///
 /// ```
 /// use smtp2go_sdk::{Attachment, Email};
@@ -105,12 +105,13 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 /// An attachment has one of three members for its content:
 /// - `fileblob`: the content in standard base64, with padding and without line breaks.
 /// - `url`: a URL that SMTP2GO fetches.
-/// - `path`: a file that is read when the mail is sent. An absolute path is written; a relative one
-///   starts at the working directory of the program that sends. `filename` is optional here. So are
-///   `size` in bytes and `modified`, a time as [`Timestamp`] reads it. If the file's size differs
-///   when it is sent, or its time differs in a digit that `modified` has, sending fails with
-///   [`Certainty::NotSent`](crate::Certainty::NotSent), the [kind](crate::Error::kind) `content` and
-///   a message that names the file.
+/// - `path`: a file that is read when the mail is sent. The SDK writes an absolute path. A relative
+///   path, written by another program, starts at the working directory of the program that sends.
+///   `filename` is optional here. So are `size` in bytes and `modified`, a time as [`Timestamp`] reads
+///   it. If the file's size differs when it is sent, or its modification time differs from `modified`
+///   by one unit of its last digit or more, sending fails with
+///   [`Certainty::NotSent`](crate::Certainty::NotSent), the [kind](crate::Error::kind) `content` and a
+///   message that names the file.
 ///
 /// Reading checks the form only, as the setters do: [`validate`](Self::validate) finds a wrong
 /// address. Writing blocks while it reads the size and time of files. It is an error for
@@ -155,7 +156,7 @@ pub struct EmailParts {
 #[derive(Clone, Default)]
 pub(super) struct EmailTemplate {
     pub(super) id: String,
-    /// The data as JSON, or the error of their serialisation.
+    /// The data as JSON, or the error of its serialisation.
     pub(super) data: Option<Result<String, String>>,
 }
 
@@ -306,7 +307,7 @@ impl Email {
         self
     }
 
-    /// Adds an address for replies, in place of the sender's. All of them are sent in one header
+    /// Adds an address for replies, in place of the sender's. All such addresses are sent in one header
     /// `Reply-To`, since the API has no field for them.
     ///
     /// ```
@@ -378,8 +379,8 @@ impl Email {
     ///
     /// Validation errors: Content-Type, Content-Transfer-Encoding and MIME-Version, which the API
     /// refuses; From, To, Cc, Bcc and Subject, which have setters; a second Reply-To, also beside
-    /// [`reply_to`](Self::reply_to). Not documented: what the API does with other headers that it
-    /// writes, such as Date and Message-ID, and whether it encodes a value that is not ASCII.
+    /// [`reply_to`](Self::reply_to). Not documented: what the API does with other headers that it also
+    /// writes itself, such as Date and Message-ID, and whether it encodes a value that is not ASCII.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -397,12 +398,12 @@ impl Email {
 
     /// Lets recipients unsubscribe with one click in their mail program (RFC 8058), by the headers
     /// `List-Unsubscribe` and `List-Unsubscribe-Post`. Replaces earlier ones. Large mailbox providers
-    /// require this of mail to lists.
+    /// require this for mail to lists.
     ///
-    /// The URL is https, and has a token that identifies the recipient and can't be guessed. So send each
-    /// recipient a mail of their own. [`unsubscribe`](crate::unsubscribe) has a receiver of the POST.
-    /// Providers act on the headers only if the DKIM signature covers them; whether SMTP2GO's does is not
-    /// documented.
+    /// The URL must be https, and must have a token that identifies the recipient and can't be guessed.
+    /// So send each recipient a mail of their own. [`unsubscribe`](crate::unsubscribe) has a receiver
+    /// of the POST. Providers act on the headers only if the DKIM signature covers them; whether
+    /// SMTP2GO's does is not documented.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -440,9 +441,9 @@ impl Email {
     /// secret into a key.
     ///
     /// Validation errors: a key that is empty or longer than 255 bytes; a character other than
-    /// printable ASCII; a space at the start or end; `=?`, which starts an encoded word. Also another
-    /// value for the same header in [`header`](Self::header); the same value is sent once.
-    /// [`validate`](Self::validate) checks this for the default name of the header.
+    /// printable ASCII; a space at the start or end; `=?`, which starts an encoded word. Also a
+    /// [`header`](Self::header) of the same name with another value; with the same value the header is
+    /// sent once. [`validate`](Self::validate) checks this for the default name of the header.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -506,7 +507,7 @@ impl Email {
     /// [`SystemTime`](std::time::SystemTime), or anything that [`Timestamp`] parses. A time without a
     /// zone is UTC. Fractions of a second are cut off.
     ///
-    /// A time that is outside of a limit by up to 10 minutes is sent to the API, which decides: the
+    /// A time that is up to 10 minutes beyond a limit is still sent, and the API decides, because the
     /// local clock may be wrong.
     ///
     /// ```
@@ -538,9 +539,9 @@ impl Email {
         self
     }
 
-    /// Sets whether the API queues the mail without checks. Failures then show only in the activity
-    /// and in webhooks. Default: `false`, which is always sent, since the API has announced another
-    /// default. Not available in a batch.
+    /// Sets whether the API queues the mail without checks. Failures then show only in the activity and
+    /// in webhooks. Default: `false`. The SDK always sends the value, since the API has announced
+    /// another default. Not available in a batch.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -594,8 +595,7 @@ impl Email {
     }
 
     /// Adds a field that the API has and this version does not list, or replaces it. Validation errors:
-    /// the name of a listed field, also in other case or with other separators; `api_key` and
-    /// `subaccount_id`.
+    /// the name of a listed field, ignoring case and separators; `api_key` and `subaccount_id`.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -665,8 +665,8 @@ impl Email {
     /// ```
     ///
     /// # Errors
-    /// If a file can't be read, or differs from the one of a stored mail, or a reader was used up. The
-    /// error names the attachment.
+    /// If a file can't be read, if it differs from what a stored mail records, or if a reader was used
+    /// before. The error names the attachment.
     ///
     /// [`Client::send`]: crate::Client::send
     pub fn size(&self) -> Result<u64, Error> {
@@ -688,19 +688,19 @@ impl EmailParts {
         &self.sender
     }
 
-    /// Returns the recipients, without those of copies.
+    /// Returns the To recipients.
     #[must_use]
     pub fn to(&self) -> &[Mailbox] {
         &self.to
     }
 
-    /// Returns the recipients of copies.
+    /// Returns the Cc recipients.
     #[must_use]
     pub fn cc(&self) -> &[Mailbox] {
         &self.cc
     }
 
-    /// Returns the recipients of hidden copies.
+    /// Returns the Bcc recipients.
     #[must_use]
     pub fn bcc(&self) -> &[Mailbox] {
         &self.bcc
@@ -711,7 +711,7 @@ impl EmailParts {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
     }
 
-    /// Returns the addresses that answers go to.
+    /// Returns the Reply-To addresses.
     #[must_use]
     pub fn reply_to(&self) -> &[Mailbox] {
         &self.reply_to

@@ -1,7 +1,7 @@
 //! Writes a mail that passed its check as JSON.
 //!
-//! The functions fail only if a reader was used since the check, or a file is not the one of a stored
-//! mail.
+//! The functions fail only if a reader was used since the check, or a file differs from what a stored
+//! mail records.
 
 use super::attachment::{Attachment, AttachmentSource};
 use super::check::REPLY_TO;
@@ -196,7 +196,7 @@ fn write_attachments(
     Ok(())
 }
 
-/// Fails if a file is not the one of the stored mail.
+/// Fails if a file differs from what the stored mail records.
 fn check_recorded(
     attachment: &Attachment,
     content: &SizedContent,

@@ -34,9 +34,9 @@ const SEARCHED: u64 = 256 * 1024;
 /// A finished message for [`Client::send_mime`](crate::Client::send_mime): headers and body, as
 /// defined by RFC 5322.
 ///
-/// The API reads sender and recipients from the headers, so recipients of hidden copies need a header
-/// `Bcc`. Whether the API removes that header before delivery, as is usual, is not documented. The
-/// message is not parsed before it is sent.
+/// The API reads sender and recipients from the headers, so Bcc recipients must be in a header `Bcc`.
+/// Whether the API removes that header before delivery, as is usual, is not documented. The message is
+/// not parsed before it is sent.
 ///
 /// With the feature `lettre`, `From` converts a `lettre::Message`. The envelope must agree with the
 /// headers: see `LettreTransport`.
@@ -115,8 +115,9 @@ impl Mime {
     /// are a validation error. Changes only a message made from a `lettre::Message`, whose builder
     /// removes the header unless [`keep_bcc`](lettre::message::MessageBuilder::keep_bcc) is called.
     ///
-    /// Services usually remove the header before delivery, but this API does not document it. If it
-    /// does not, every recipient sees the hidden ones. Try it with your own addresses first.
+    /// Mail services usually remove the header before delivery, but this API does not document that it
+    /// does. If it does not, every recipient sees the Bcc recipients. Try it with your own addresses
+    /// first.
     #[cfg(all(feature = "lettre", not(target_family = "wasm")))]
     #[must_use]
     pub fn restore_bcc(mut self) -> Self {

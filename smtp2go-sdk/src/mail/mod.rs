@@ -196,7 +196,7 @@ impl Client {
     }
 
     /// Sends many mails, each with its own content, in one request. The limit of 50 MB is for all of
-    /// them together. The maximum number of mails is not documented; 1000 is quoted.
+    /// them together. The maximum number of mails is not documented; a third party quotes 1000.
     ///
     /// If one mail fails its check, nothing is sent. The error names every problem of every mail, as
     /// `emails[3].to[0]`. [`Email::fastaccept`] is not available here.

@@ -15,9 +15,9 @@ use super::media_type::guess;
 use super::schedule::in_utc;
 use crate::{Error, FieldError, IDEMPOTENCY_HEADER};
 
-/// Converts a mail into the request that [`Client::send`](crate::Client::send) sends for it, with the
-/// media types that are guessed, and with the idempotency key under the default name of its header.
-/// Numbers of template data and additional fields that need more than 64 bits are rounded.
+/// Converts a mail into the request that [`Client::send`](crate::Client::send) sends for it, with
+/// guessed media types, and with the idempotency key under the default name of its header. Numbers of
+/// template data and additional fields that need more than 64 bits are rounded.
 ///
 /// # Errors
 /// [`is_validation`](Error::is_validation), which names each attachment from a file or a reader: a

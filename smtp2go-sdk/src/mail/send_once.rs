@@ -78,7 +78,7 @@ impl SendOnce {
 
 impl Client {
     /// Sends a mail once, even if the reply is lost: [`send_once_with`](Self::send_once_with) with the
-    /// default settings, which can take 30 minutes.
+    /// default settings, which can take up to 30 minutes.
     ///
     /// ```no_run
     /// use smtp2go_sdk::{Client, Email};
@@ -102,11 +102,11 @@ impl Client {
     /// Sends a mail once, even if the reply is lost. The mail needs an
     /// [`idempotency_key`](Email::idempotency_key) of its own.
     ///
-    /// If the send ends as [`Unknown`](Certainty::Unknown), waits until the activity can have the mail, and looks
-    /// it up by its key, as [`find_sent`](Self::find_sent) does:
+    /// If the send ends as [`Unknown`](Certainty::Unknown), the call waits until the activity can show
+    /// the mail, and looks it up by its key, as [`find_sent`](Self::find_sent) does:
     /// - found: returns `Ok` with [`Sent::looked_up`] set and the reply of the search.
     /// - absent: sends the mail again, up to [`max_resends`](SendOnce::max_resends) times.
-    /// - neither by the [`deadline`](SendOnce::deadline): returns the error of the last send.
+    /// - not settled by the [`deadline`](SendOnce::deadline): returns the error of the last send.
     ///
     /// ```no_run
     /// use smtp2go_sdk::{Client, Email, SendOnce};
@@ -125,17 +125,18 @@ impl Client {
     /// ```
     ///
     /// # Cancel safety
-    /// If the future is dropped, nothing more is sent. The mail may have been sent before: look it up with
-    /// [`find_sent`](Self::find_sent), its key and the time before the call. Don't call `send_once` again without
-    /// that: it does not look for the mail of an earlier call.
+    /// If the future is dropped, nothing more is sent. The mail may have been sent before: look it up
+    /// with [`find_sent`](Self::find_sent), its key and the time before the call. Don't call
+    /// `send_once` again before that: it does not look for the mail of an earlier call.
     ///
     /// The same holds after a crash. So store the key and the time before the call.
     ///
     /// # Errors
-    /// [`is_config`](Error::is_config) if the mail has no key. Otherwise the errors of [`send`](Self::send). If
-    /// the [`certainty`](Error::certainty) is `Unknown`, the deadline is too short for the
-    /// [`lag`](SendOnce::lag) or the mail's schedule, no resend is left, or a look-up failed for a lasting
-    /// reason, such as an API key that does not permit `/activity/search`.
+    /// [`is_config`](Error::is_config) if the mail has no key. Otherwise the errors of
+    /// [`send`](Self::send). A [`certainty`](Error::certainty) of `Unknown` has one of these causes:
+    /// the deadline is too short for the [`lag`](SendOnce::lag) or the mail's schedule, no resend is
+    /// left, or a look-up failed for a lasting reason, such as an API key that does not permit
+    /// `/activity/search`.
     pub async fn send_once_with(
         &self,
         email: Email,
@@ -170,7 +171,8 @@ impl Client {
 enum Settled {
     Sent(Box<Reply<Sent>>),
     Absent,
-    /// Neither: the deadline is too near, or a look-up failed with an error that a later one would have too.
+    /// Neither: the deadline is too near, or a look-up failed in a way that a later look-up would
+    /// repeat.
     Open(Option<Error>),
 }
 

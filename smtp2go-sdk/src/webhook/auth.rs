@@ -23,13 +23,13 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// [`Client::ensure_webhook`](crate::Client::ensure_webhook), which registers it with the service,
 /// and to [`Receiver::new`](super::Receiver::new), which requires it.
 ///
-/// Prefer [`bearer`](Self::bearer): proxies log addresses, but not this header. Use 32 random
-/// characters or more. Register an https address: over plain http every kind of secret can be read.
+/// Prefer [`bearer`](Self::bearer): proxies log URLs, but not this header. Use 32 random characters or
+/// more. Register an https address: over plain http every kind of secret can be read.
 ///
 /// Each constructor refuses an empty secret, such as that of
 /// `env::var("WEBHOOK_TOKEN").unwrap_or_default()`.
 ///
-/// Secrets are compared in constant time for their length. `Debug` does not show them.
+/// The time to compare a secret depends only on its length. `Debug` does not show the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Auth(AuthScheme);
 

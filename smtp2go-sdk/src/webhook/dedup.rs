@@ -20,8 +20,8 @@ pub type StoreError = Box<dyn Error + Send + Sync>;
 /// the longest statement of its documentation.
 ///
 /// [`MemoryDeduplicator`](super::MemoryDeduplicator) works for one process. For several processes, or
-/// across restarts, take `Dedup` of the crate `smtp2go-outbox`, which uses a table in PostgreSQL or SQLite, or
-/// implement this over another store.
+/// across restarts, use `Dedup` of the crate `smtp2go-outbox`, which uses a table in PostgreSQL or
+/// SQLite, or implement this over another store.
 ///
 /// The guarantee is *at least once*: an event is handled again if its claim expires while the handler
 /// runs, or if the process ends between the handler's success and the commit.
@@ -42,7 +42,7 @@ pub trait Deduplicator: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Ignored: the event was handled, and the next delivery is handled again.
+    /// Ignored: the event was handled. A duplicate delivery is then handled again.
     fn commit(
         &self,
         key: &str,

@@ -168,7 +168,7 @@ fn sorted_values<V: OpenEnum>(values: &[V]) -> Vec<String> {
     sorted(&texts)
 }
 
-/// Sorts and deduplicates, since the service need not keep our order.
+/// Sorts and deduplicates, since the service need not keep the requested order.
 fn sorted(texts: &[String]) -> Vec<String> {
     let mut texts: Vec<_> = texts
         .iter()

@@ -96,10 +96,9 @@ impl Client {
     /// # Errors
     ///
     /// [`is_config`](Error::is_config) for an address that is neither http nor https, an empty list of
-    /// events, and an empty name of a header or sender;
-    /// [`is_validation`](Error::is_validation) for an unlisted event; and the errors of calls.
-    /// An account has one webhook on a free plan and ten on a paid plan: if the service refuses
-    /// another, the error says how many there are.
+    /// events, and an empty name of a header or sender; [`is_validation`](Error::is_validation) for an
+    /// unlisted event; and the errors of calls. An account may have one webhook on a free plan and ten
+    /// on a paid plan. If the service refuses another, the error says how many there are.
     // Inline, so that the calls below are compiled only in programs that use this method.
     #[inline]
     pub async fn ensure_webhook<'a>(

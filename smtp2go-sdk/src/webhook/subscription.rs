@@ -74,8 +74,9 @@ impl Subscription {
         self
     }
 
-    /// Adds the name of a mail header that is copied into each event. The headers of an existing webhook
-    /// are kept. [`EmailEvent::header`](smtp2go_types::EmailEvent::header) reads it.
+    /// Adds the name of a mail header that is copied into each event. The headers of an existing
+    /// webhook are kept. [`EmailEvent::header`](smtp2go_types::EmailEvent::header) returns the copied
+    /// header.
     ///
     /// With the client's [`idempotency_header`](crate::Client::idempotency_header), events carry the key
     /// of their mail:

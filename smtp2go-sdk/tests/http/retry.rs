@@ -508,7 +508,7 @@ async fn unsent_call_fails_over_to_other_hosts() {
 }
 
 /// Sends 2,000 mails through a server with every fault. Each mail is accepted at most once and has one
-/// outcome, and the certainty is true.
+/// outcome, whose certainty agrees with what the server did.
 ///
 /// The faults depend on the seed and on the order in which the calls arrive. The message of a failed run
 /// has its seed, and `SMTP2GO_TEST_SEED` sets it.

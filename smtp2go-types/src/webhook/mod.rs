@@ -24,16 +24,17 @@
 //! # How it is parsed
 //!
 //! - Field names are read in any letter case, and `link` and `click_url` are other names of `url`. If a
-//!   field comes in several spellings, a value that is not empty wins; of several, the one with the
-//!   field's own name in lower case; else the first in alphabetical order. Other values are kept in
-//!   `extra`, as are copied mail headers under their own names.
+//!   field comes in several spellings, a value that is not empty wins. Of several, the field's own name
+//!   wins over other names, then lower case over capitals, then the first in byte order. Other values
+//!   are kept in `extra`, as are copied mail headers under their own names.
 //! - A value that its field can't hold, such as a list for the subject, is kept in `extra` as well.
 //! - `recipients` may be a list or a text. How a form joins several addresses is not documented: JSON,
 //!   commas, semicolons, white space and a repeated key are all read.
 //! - Values of `event` are read in any letter case, with the aliases of [`EmailEventKind`] and
 //!   [`SmsEventName`].
-//! - An event with an unknown value is [`Event::Email`] if it has an `email_id`, [`Event::Sms`] if it
-//!   has a `message_id` or its value starts with `sms`, and else [`Event::Unknown`].
+//! - An event with an unknown value of `event` is [`Event::Email`] if it has an `email_id`,
+//!   [`Event::Sms`] if it has a `message_id` or its value starts with `sms`, and else
+//!   [`Event::Unknown`].
 //!
 //! [`EmailEventKind`]: crate::EmailEventKind
 //! [`SmsEventName`]: crate::SmsEventName

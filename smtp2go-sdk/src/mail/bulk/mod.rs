@@ -24,10 +24,11 @@ impl Client {
     /// Sends many mails, each in a call of its own, with at most `concurrency` calls in flight (0
     /// counts as 1). Returns the outcome of each mail as soon as its call ends.
     ///
-    /// `mails` is an iterator or a [`Stream`] of mails, or of pairs of a key and a mail: see
-    /// [`Mails`]. A mail is an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail, such as a row id. It comes back with the outcome and
-    /// in the [report](SendAll::report), which keeps a clone of each key. The input is read as calls
-    /// end and never further ahead than `concurrency`, so it can be larger than memory.
+    /// `mails` is an iterator or a [`Stream`] of mails, or of pairs of a key and a mail: see [`Mails`].
+    /// A mail is an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the
+    /// mail, such as a row id. It comes back with the outcome and in the [report](SendAll::report),
+    /// which keeps a clone of each key. The input is read only while fewer than `concurrency` calls are
+    /// in flight, so it may be larger than memory.
     ///
     /// Each mail is sent as by [`send`](Self::send) or [`send_mime`](Self::send_mime), with its checks, retries and rate limits. A
     /// mail that fails does not stop the others. To send a list in one request, where all mails have
@@ -88,32 +89,31 @@ impl Client {
 ///
 /// # How it runs
 ///
-/// Nothing is sent before the stream is read, and no task is spawned: the calls make progress while
-/// the reader waits for the next outcome. A mail is taken from the input only then, and only while
-/// fewer than `concurrency` calls are in flight. So when the reader stops after an error, no mail
-/// was started since that error.
+/// Nothing is sent before the stream is read, and no task is spawned: the calls make progress while the
+/// reader waits for the next outcome. A mail is taken from the input only during that wait, and only
+/// while fewer than `concurrency` calls are in flight. So a reader that stops at an error starts no
+/// mail after that error.
 ///
-/// While the reader does something else, the calls stand still, except for what the network has
-/// already taken over. Their [deadlines](crate::ClientBuilder::deadline) continue. Do long work on
-/// an outcome in a task of its own.
+/// While the reader does something else, the calls stand still, except for data that the operating
+/// system already has. Their [deadlines](crate::ClientBuilder::deadline) continue. Do long work on an
+/// outcome in a task of its own.
 ///
 /// # Rate limits
 ///
-/// After a call that failed because of a rate limit ([`is_rate_limited`](Error::is_rate_limited)),
-/// no mail is taken until [`retry_after`](Error::retry_after) has passed, but for one hour at most.
-/// The remaining mails stay in the input. The beginning of a pause is logged at WARN, and
-/// [`SendReport::paused`] returns the time left. Calls in flight still end by their deadline, and
-/// [`stop`](Self::stop) ends the pause.
+/// After a call that failed because of a rate limit ([`is_rate_limited`](Error::is_rate_limited)), the
+/// input pauses for [`retry_after`](Error::retry_after), at most one hour: no mail is taken from it.
+/// The start of a pause is logged at WARN, and [`SendReport::paused`] returns the time left. Calls in
+/// flight continue, and end by their deadline. [`stop`](Self::stop) ends the pause.
 ///
 /// # How it ends
 ///
-/// The stream ends after the last outcome of the input's mails. Once it is [stopped](Self::stop), it
-/// ends after the outcomes of the mails taken so far. [`next`](Self::next) can be cancelled, as in
-/// `select!` or `timeout`, without losing an outcome.
+/// The stream ends after it has returned the outcome of every mail of the input. Once it is
+/// [stopped](Self::stop), it ends after the outcomes of the mails taken so far. [`next`](Self::next)
+/// can be cancelled, as in `select!` or `timeout`, without losing an outcome.
 ///
-/// Dropping the stream cancels the calls in flight, and nothing more is sent. The
-/// [handle](Self::handle) still has the [report](Self::report) then. A cancelled mail counts as
-/// `Unknown` only if its request was handed to the network.
+/// Dropping the stream cancels the calls in flight, and nothing more is sent. A [handle](Self::handle)
+/// made before that still returns the [report](Self::report). A cancelled mail counts as `Unknown` only
+/// if its request was handed to the network.
 #[must_use = "nothing is sent before it is read"]
 pub struct SendAll<'a, K = (), M = Email> {
     client: Client,

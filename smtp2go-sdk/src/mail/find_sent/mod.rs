@@ -136,8 +136,8 @@ impl FindSent {
     /// Limits the search to events with this address as the sender, as [`to`](Self::to) does for the
     /// recipient. Default: none.
     ///
-    /// The API does not document whether it compares the From address or the envelope's sender, in which the
-    /// account's return-path domain can replace it.
+    /// The API does not document whether it compares the From address or the envelope's sender. The
+    /// envelope's sender can have the account's return-path domain instead.
     pub fn sender(mut self, sender: impl Into<Mailbox>) -> Self {
         self.sender = Some(sender.into().address().to_owned());
         self
@@ -311,8 +311,9 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// [`is_config`](Error::is_config) if no mail can have such a key or header name. Otherwise the errors of
-    /// [`execute`](Self::execute). An error says nothing about the mail: look again.
+    /// [`is_config`](Error::is_config) if the key or the header name is invalid, so that no mail can
+    /// have it. Otherwise the errors of [`execute`](Self::execute). An error says nothing about the
+    /// mail: look again.
     pub async fn find_sent(&self, wanted: &FindSent) -> Result<Found, Error> {
         let found = self.find_all_sent(std::slice::from_ref(wanted)).await?;
         found

@@ -129,8 +129,9 @@ async fn search(client: &Client, wanted: &[FindSent], filters: bool) -> Result<L
 
 /// Adds the filters of a mail. Returns whether it has any.
 ///
-/// `search` covers the To and Bcc headers besides the event's recipient: what `search_recipient` compares
-/// for an event without a recipient, such as `processed`, is not documented.
+/// The field `search` covers the To and Bcc headers besides the event's recipient. It is used because
+/// the API does not document what `search_recipient` compares for an event without a recipient, such as
+/// `processed`.
 fn filtered(mut request: ActivitySearchRequest, mail: &FindSent) -> (ActivitySearchRequest, bool) {
     request.search = usable(mail.recipient.as_ref());
     request.search_sender = usable(mail.sender.as_ref());

@@ -43,8 +43,8 @@ use crate::{Client, Error, IDEMPOTENCY_HEADER, Mime, Reply, Sent, operations};
 /// [certainty](Error::certainty) [`NotSent`](crate::Certainty::NotSent), and names each address as a
 /// [field error](Error::field_errors):
 ///
-/// - `envelope.to[2]`: no header `To`, `Cc` or `Bcc` has this recipient, who would get nothing. Every
-///   hidden copy is such a recipient, because lettre's builder removes the header `Bcc`. Keep the
+/// - `envelope.to[2]`: no header `To`, `Cc` or `Bcc` has this recipient, who would get nothing. This is
+///   the case for every Bcc recipient, because lettre's builder removes the header `Bcc`. Keep the
 ///   header with [`keep_bcc`](lettre::message::MessageBuilder::keep_bcc), or restore it with
 ///   [`restore_bcc`](Self::restore_bcc).
 /// - `envelope.to`: a header has this recipient and the envelope does not. The mail would go to the

@@ -41,7 +41,7 @@ fn member<T: JsCast>(object: &JsValue, name: &str) -> Option<T> {
     Reflect::get(object, &name.into()).ok()?.dyn_into().ok()
 }
 
-/// Runs a future in the background. The runtime stops it if it ends the request before.
+/// Runs a future in the background. The runtime stops it when it ends the request.
 pub(crate) fn run_later(work: impl Future<Output = ()> + 'static) {
     wasm_bindgen_futures::spawn_local(work);
 }
