@@ -4,7 +4,7 @@
 //! application's state. If it needs more of the request, use the extractor [`WebhookEvent`], which does not
 //! deduplicate.
 //!
-//! Not on wasm32: use [`Receiver`](super::Receiver) there.
+//! Not on wasm32: use [`Receiver`] there.
 
 use ::axum::Router;
 use ::axum::body::Body;
