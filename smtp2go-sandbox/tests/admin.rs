@@ -406,7 +406,7 @@ fn text_messages_and_webhooks_are_listed() {
 }
 
 #[test]
-fn get_or_request_of_another_site_changes_nothing() {
+fn get_and_cross_site_requests_change_nothing() {
     let sandbox = Sandbox::start_blocking().unwrap();
     post(&sandbox, "/email/send", &mail("b@example.net"));
     for path in ["/reset", "/clock/freeze", "/clock/resume", "/clock/advance"] {

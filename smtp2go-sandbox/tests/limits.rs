@@ -323,7 +323,7 @@ fn connection_of_a_client_that_does_not_read_is_closed() {
 }
 
 #[test]
-fn connection_stalled_by_a_fault_is_neither_timed_out_nor_counted() {
+fn connection_stalled_by_a_fault_does_not_time_out_or_use_up_the_limit() {
     std::thread::scope(|scope| {
         for fault in [
             "stall-before-reading",

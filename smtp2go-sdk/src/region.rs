@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_host_names_parse_and_display_round_trips() {
+    fn names_and_host_names_are_parsed_and_displayed_regions_parse_again() {
         for (names, region) in [
             (["global", "api", " Global "], Region::Global),
             (["us", "us-api", "US"], Region::Us),

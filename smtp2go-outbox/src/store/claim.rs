@@ -46,10 +46,10 @@ pub(crate) struct Claimed {
     pub(crate) mail: Option<String>,
     /// The database's time of the claim.
     now: SystemTime,
-    /// The time just before the claim's statement. The lease ends no earlier than its length after
-    /// this time.
+    /// The moment just before the claim's statement. The lease lasts at least from this moment for its
+    /// full length.
     pub(crate) before: Instant,
-    /// The same time by the machine's clock.
+    /// The same moment by the machine's clock.
     wall: SystemTime,
 }
 

@@ -59,7 +59,7 @@ fn add(context: &mut Context<'_>, request: &Value) -> Result<Reply, Refusal> {
 }
 
 /// Changes a key. Fields that are not given are kept if `keep` is set, and otherwise set to their
-/// defaults. Endpoints are always kept.
+/// defaults, except `endpoints`, which are kept in both cases.
 fn edit(context: &mut Context<'_>, request: &Value, keep: bool) -> Result<Reply, Refusal> {
     let place = find(context, request)?;
     let caller = Arc::clone(&context.key);

@@ -364,7 +364,7 @@ pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &st
     world.changed();
 }
 
-/// A time range without its end.
+/// A range of times. `end` is excluded.
 struct Span {
     start: SystemTime,
     /// `None` for a range up to and including now.

@@ -17,7 +17,7 @@ use crate::mail::Mail;
 use crate::refusal::Refusal;
 use crate::world::World;
 
-/// Number of days in statistics without dates.
+/// Number of days that statistics cover if the request has no start date.
 const DAYS: u64 = 30;
 
 /// Carries out one of the group's operations.

@@ -114,7 +114,7 @@ async fn search_is_limited_by_time_range_recipient_and_header() {
 }
 
 #[tokio::test]
-async fn mail_is_absent_once_the_index_has_passed_its_attempt() {
+async fn mail_is_absent_once_the_activity_covers_its_attempt() {
     for with_recipient in [true, false] {
         let sandbox = lagging();
         let client = sandbox.client();

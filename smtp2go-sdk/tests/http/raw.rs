@@ -346,7 +346,7 @@ async fn other_success_statuses_are_accepted() {
 /// Damaged text is repaired, members of the wrong type are left out, and a reply of undocumented shape
 /// may be anything.
 #[tokio::test]
-async fn reply_is_decoded_as_by_the_group() {
+async fn raw_reply_is_decoded_like_the_typed_one() {
     for reply in [
         VIEWED.to_owned(),
         format!("\u{feff}{VIEWED}"),

@@ -104,7 +104,7 @@ fn raw_client_works_in_parallel_runtimes() {
 }
 
 #[test]
-fn call_of_a_cancelled_runtime_does_not_disturb_others() {
+fn dropping_a_runtime_does_not_disturb_calls_of_other_runtimes() {
     let sandbox = Sandbox::builder().key(KEY).fault(Fault::stall().nth(1));
     let sandbox = sandbox.start_blocking().unwrap();
     let client = client(&sandbox);

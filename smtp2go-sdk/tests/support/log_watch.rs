@@ -23,7 +23,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// Environment variable that turns the check on in a program. Its value is a list of passwords,
-/// separated by spaces. The program then prints each target that logs something to its standard error.
+/// separated by spaces. The program then prints to standard error the name of each target that logs.
 pub(crate) const ASKED: &str = "SMTP2GO_TEST_WATCH";
 
 /// Number of characters of a key that count as a leak.

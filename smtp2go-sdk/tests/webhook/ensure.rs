@@ -210,7 +210,7 @@ async fn unspecified_settings_are_kept() {
 }
 
 #[tokio::test]
-async fn added_header_keeps_those_of_the_webhook() {
+async fn adding_a_header_keeps_the_existing_headers() {
     let account = account();
     let client = client(&account);
     let events = || Subscription::email([EmailEventKind::Open]);

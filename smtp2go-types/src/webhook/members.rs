@@ -43,7 +43,7 @@ pub(crate) enum Shape {
 pub(crate) trait Payload: Object + DeserializeOwned {
     /// Its fields, sorted by name, in lower case.
     const FIELDS: &'static [(&'static str, Shape)];
-    /// Other names of fields, and the fields.
+    /// Pairs of an alternative name and the name of its field.
     const ALSO_NAMED: &'static [(&'static str, &'static str)];
 }
 

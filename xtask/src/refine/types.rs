@@ -231,9 +231,12 @@ fn based_on(
     let Some(based_on) = &object.based_on else {
         return Ok(None);
     };
-    let reply = view
-        .object(&based_on.reply)
-        .ok_or_else(|| format!("{}: `x-smtp2go-based-on` names no reply", object.name))?;
+    let reply = view.object(&based_on.reply).ok_or_else(|| {
+        format!(
+            "{}: `x-smtp2go-based-on`: {} is not an object of the document",
+            object.name, based_on.reply
+        )
+    })?;
     let mut fills = Vec::new();
     for (ident, field) in fields.iter().filter(|(_, field)| !field.required) {
         let aliases = based_on

@@ -211,8 +211,8 @@ struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Runs the commands of a language in a folder with the documents and its files. The sandbox is
-    /// the first server.
+    /// Copies the documents and the language's files to a folder, and runs the language's commands there.
+    /// In the documents, the sandbox is the first server.
     fn make(
         root: &'a Path,
         tools: &'a Tools,

@@ -116,7 +116,7 @@ struct Said {
     description: Value,
 }
 
-/// Returns every place of every component, by its pointer.
+/// Returns each schema within the components, by its JSON pointer.
 fn places(document: &Value) -> BTreeMap<String, Said> {
     let schemas = &document["components"]["schemas"];
     let mut places = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The table.
+//! Formats the results of a benchmark as a table.
 
 use std::fmt;
 

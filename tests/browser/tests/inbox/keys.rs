@@ -134,7 +134,7 @@ fn keys_in_a_field_are_text() {
 }
 
 #[test]
-fn question_mark_lists_the_keys_which_can_be_turned_off() {
+fn question_mark_lists_the_shortcuts_and_they_can_be_turned_off() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Hi")).await.unwrap();
