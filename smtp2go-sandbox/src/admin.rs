@@ -22,6 +22,7 @@ use smtp2go_types::Timestamp;
 use crate::account::AccountId;
 use crate::address;
 use crate::call::{Call, KeyPlace};
+use crate::clock::TOO_LATE;
 use crate::delivery::{Delivery, NAMES, Outcome};
 use crate::event::{Event, EventKind};
 use crate::faults::{ActiveFault, Fault, Faults};
@@ -860,10 +861,14 @@ async fn resume(State(shared): State<Arc<Shared>>) -> Json {
 
 async fn advance(State(shared): State<Arc<Shared>>, body: Bytes) -> Json {
     let by = fields(&body, ["seconds"], 0).and_then(|[by]| seconds("seconds", &by));
-    Json(by.map(|by| {
-        shared.world().advance(by);
-        write_clock(&shared)
-    }))
+    let advanced = by.and_then(|by| {
+        let advanced = shared.world().try_advance(by);
+        match advanced {
+            true => Ok(write_clock(&shared)),
+            false => Err(Problem::bad(format!("seconds: {TOO_LATE}"))),
+        }
+    });
+    Json(advanced)
 }
 
 fn write_clock(shared: &Shared) -> Value {

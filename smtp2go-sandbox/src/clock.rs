@@ -52,6 +52,15 @@ impl Clock {
     }
 }
 
+/// Why the clock can't be advanced.
+pub(crate) const TOO_LATE: &str = "moves the clock beyond the year 9999";
+
+/// Whether a time is before the year 10000, so that its date can be written.
+pub(crate) fn has_date(time: SystemTime) -> bool {
+    const END: u64 = 253_402_300_800;
+    time < after(UNIX_EPOCH, Duration::from_secs(END))
+}
+
 /// Adds a duration. Returns `time` unchanged if the result is out of range.
 pub(crate) fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)

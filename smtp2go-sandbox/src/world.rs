@@ -596,6 +596,16 @@ impl World {
         self.outside.wake.notify_one();
     }
 
+    /// Moves the clock forward like [`advance`](Self::advance). Returns false if it would leave the
+    /// years that dates can be written in.
+    pub(crate) fn try_advance(&mut self, by: Duration) -> bool {
+        let is_early = self.now.checked_add(by).is_some_and(clock::has_date);
+        if is_early {
+            self.advance(by);
+        }
+        is_early
+    }
+
     /// Schedules a job at `time`. If the time is past, the job runs after the current one.
     pub(crate) fn at(&mut self, time: SystemTime, job: Job) -> JobKey {
         let key = self.due.add(time, None, job);

@@ -284,6 +284,9 @@ fn clock_can_be_frozen_advanced_and_resumed() {
         r#"{"seconds":-1}"#,
         r#"{"seconds":"1"}"#,
         r#"{"seconds":1e300}"#,
+        // The year 10000 and later.
+        r#"{"seconds":253402300800}"#,
+        r#"{"seconds":8e18}"#,
         "{}",
     ] {
         assert_eq!(

@@ -480,6 +480,10 @@ fn forms_work_without_the_script() {
         ("do=advance&by=-1s", "not &#34;-1s&#34;"),
         ("do=advance&by=1e999s", "not &#34;1e999s&#34;"),
         (
+            "do=advance&by=9999999d",
+            "by: moves the clock beyond the year 9999",
+        ),
+        (
             "do=stop",
             "do: unknown value &#34;stop&#34;: use advance, freeze or resume",
         ),

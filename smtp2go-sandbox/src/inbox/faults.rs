@@ -12,6 +12,7 @@ use super::index::cut;
 use super::page::{self, Section, Shell, show};
 use super::request::Fields;
 use super::view::Time;
+use crate::clock::TOO_LATE;
 use crate::fault_rule::duration;
 use crate::faults::{Fault, Faults};
 use crate::world::Shared;
@@ -152,8 +153,8 @@ pub(super) async fn set_clock(State(shared): State<Arc<Shared>>, body: Bytes) ->
     let by = form.get("by");
     let done = match (form.get("do"), duration(by, UNITS)) {
         ("advance", Some(by)) => {
-            shared.world().advance(by);
-            Ok(())
+            let advanced = shared.world().try_advance(by);
+            advanced.then_some(()).ok_or(format!("by: {TOO_LATE}"))
         }
         ("advance", None) => Err(format!(
             "by: expected a duration such as 90s, 5m, 2h or 3d, not {:?}",
