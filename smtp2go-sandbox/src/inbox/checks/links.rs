@@ -57,6 +57,15 @@ impl LinkReport {
     pub(crate) fn count(&self) -> usize {
         self.links + self.images + self.text_urls
     }
+
+    /// The listed links, first those with something suspicious.
+    pub(crate) fn suspicious_first(&self) -> impl Iterator<Item = &FoundLink> {
+        let listed = |suspicious: bool| {
+            let list = self.list.iter();
+            list.filter(move |link| link.problems.is_empty() != suspicious)
+        };
+        listed(true).chain(listed(false))
+    }
 }
 
 /// Collects the links of a mail.
@@ -397,6 +406,13 @@ mod tests {
         );
         assert_eq!((found.links, found.images, found.text_urls), (5, 2, 3));
         assert_eq!((found.count(), found.suspicious), (10, 2));
+        let first = found.suspicious_first().take(3);
+        let first: Vec<_> = first.map(|link| link.url.as_str()).collect();
+        assert_eq!(
+            first,
+            ["http://f.example/a", "https://", "https://a.example/?b=1&c"]
+        );
+        assert_eq!(found.suspicious_first().count(), 10);
     }
 
     #[test]
