@@ -263,10 +263,14 @@ document.addEventListener("submit", (event) => {
   const top = byId("detail").scrollTop;
   const address = new URL(form.action);
   address.search = location.search;
+  const row = document.querySelector("#rows a[aria-current]")?.closest("li");
+  const neighbour = (row?.nextElementSibling ?? row?.previousElementSibling)?.querySelector("a")?.id;
   go(address, { method: "POST", body: new URLSearchParams(fields) }, { focus: false }).then(() => {
     byId("detail").scrollTop = top;
     const button = id ? byId(id) : document.querySelector(`[data-pane-form] button${value ? `[value="${CSS.escape(value)}"]` : ""}`);
-    button?.focus({ preventScroll: true });
+    if (button) button.focus({ preventScroll: true });
+    // The item was deleted.
+    else if (!document.querySelector("main.open")) (byId(neighbour ?? "") ?? byId("main")).focus();
   });
 });
 

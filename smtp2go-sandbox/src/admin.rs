@@ -34,7 +34,7 @@ use crate::operations;
 use crate::paging;
 use crate::sms::Sms;
 use crate::webhooks::{self, WebhookDelivery, WebhookState};
-use crate::world::{Shared, World};
+use crate::world::{SCHEDULED, Shared, World};
 
 /// Prefix of the paths.
 pub(crate) const PREFIX: &str = "/_sandbox";
@@ -58,6 +58,7 @@ const ENDPOINTS: &[&str] = &[
     "GET /_sandbox",
     "GET /_sandbox/mails?to=ADDRESS&subject=TEXT&wait=SECONDS&after=0&offset=0&limit=1000",
     "GET /_sandbox/mails/EMAIL_ID",
+    "DELETE /_sandbox/mails/EMAIL_ID",
     "GET /_sandbox/mails/EMAIL_ID/checks",
     "POST /_sandbox/mails/EMAIL_ID/events {\"event\": \"open\", \"recipient\": \"b@example.net\"}",
     "POST /_sandbox/delivery {\"recipient\": \"@example.org\", \"outcome\": \"soft-bounce\"}",
@@ -86,7 +87,7 @@ const ENDPOINTS: &[&str] = &[
 pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     Router::new()
         .route("/", get(about))
-        .route("/mails/{email_id}", get(mail))
+        .route("/mails/{email_id}", get(mail).delete(delete_mail))
         .route("/mails/{email_id}/checks", get(checks))
         .route("/mails/{email_id}/events", post(make_event))
         .route("/delivery", post(add_outcome).delete(clear_outcomes))
@@ -460,6 +461,18 @@ async fn mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json
     whole["request"] = mail.request();
     whole["events"] = events.iter().map(|event| write_event(event)).collect();
     Json(Ok(whole))
+}
+
+/// Deletes a mail with its events and deliveries.
+async fn delete_mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
+    let deleted = find_mail(&shared, &id).and_then(|mail| match shared.world().delete(&mail) {
+        true => Ok(json!({ "deleted": true })),
+        false => Err(Problem(
+            StatusCode::CONFLICT,
+            format!("the mail {id:?} {SCHEDULED}"),
+        )),
+    });
+    Json(deleted)
 }
 
 /// Returns what the inbox shows of a mail's checks.

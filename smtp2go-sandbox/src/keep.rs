@@ -122,6 +122,8 @@ impl fmt::Display for Dropped {
 pub(crate) struct Log<T> {
     items: BTreeMap<usize, T>,
     total: usize,
+    /// Number of items that the user deleted, which are not counted as dropped.
+    deleted: usize,
 }
 
 impl<T> Default for Log<T> {
@@ -129,6 +131,7 @@ impl<T> Default for Log<T> {
         Self {
             items: BTreeMap::new(),
             total: 0,
+            deleted: 0,
         }
     }
 }
@@ -199,13 +202,29 @@ impl<T> Log<T> {
         self.total
     }
 
-    pub(crate) fn dropped(&self) -> usize {
-        self.total - self.items.len()
+    /// Number of items ever added that the user has not deleted.
+    pub(crate) fn undeleted(&self) -> usize {
+        self.total - self.deleted
     }
 
-    /// Whether the item with this number was dropped.
+    #[cfg(feature = "data")]
+    pub(crate) fn deleted(&self) -> usize {
+        self.deleted
+    }
+
+    /// Records that the user deleted items, which are removed.
+    pub(crate) fn note_deleted(&mut self, count: usize) {
+        self.deleted = (self.deleted + count).min(self.total - self.items.len());
+    }
+
+    pub(crate) fn dropped(&self) -> usize {
+        (self.total - self.items.len()).saturating_sub(self.deleted)
+    }
+
+    /// Whether the item with this number was dropped. Also true for a deleted one if others were
+    /// dropped, because the numbers of deleted items are not kept.
     pub(crate) fn was_dropped(&self, place: usize) -> bool {
-        place < self.total && !self.items.contains_key(&place)
+        self.dropped() > 0 && place < self.total && !self.items.contains_key(&place)
     }
 }
 
@@ -534,11 +553,18 @@ impl Ledger {
             return None;
         }
         let (_, number) = self.ages.pop_first()?;
+        Some((number, self.take(number)?))
+    }
+
+    /// Removes a message. `None` if it is not kept, or a scheduled mail that is not yet due.
+    pub(crate) fn take(&mut self, number: u64) -> Option<Box<Group>> {
+        let age = self.groups.get(&number)?.age?;
+        self.ages.remove(&age);
         let group = self.groups.remove(&number)?;
         self.bytes -= group.bytes;
         self.mails -= usize::from(group.is_mail());
         self.let_go(group.body);
-        Some((number, group))
+        Some(group)
     }
 
     /// Removes the oldest call that made no message if these exceed their budget. The newest is

@@ -166,6 +166,10 @@ pub(crate) struct Access {
 /// Receives every call, before the client receives the reply.
 pub(crate) type OnCall = Box<dyn Fn(&Call) + Send + Sync>;
 
+/// Why a mail can't be deleted.
+pub(crate) const SCHEDULED: &str =
+    "is scheduled and not sent yet: remove it with /email/scheduled/remove";
+
 /// Receives the totals of dropped items: after the first drop, and each time the total has grown tenfold.
 pub(crate) type OnDrop = Box<dyn Fn(&Dropped) + Send + Sync>;
 
@@ -713,6 +717,25 @@ impl World {
         }
     }
 
+    /// Deletes a mail with its events, its webhook deliveries and, if it was the last mail of its
+    /// call, the call. None of these counts as dropped. Returns false for a scheduled mail that is not
+    /// yet due.
+    pub(crate) fn delete(&mut self, mail: &Mail) -> bool {
+        let before = self.dropped();
+        let Some(group) = self.ledger.take(mail.number()) else {
+            return false;
+        };
+        self.drop_group(mail.number(), &group);
+        let after = self.dropped();
+        self.mails.note_deleted(after.mails - before.mails);
+        self.events.note_deleted(after.events - before.events);
+        self.calls.note_deleted(after.calls - before.calls);
+        let deliveries = after.webhook_deliveries - before.webhook_deliveries;
+        self.outbox.deliveries.note_deleted(deliveries);
+        self.changed();
+        true
+    }
+
     /// Whether the mail with this id was dropped.
     pub(crate) fn was_dropped(&self, email_id: &str) -> bool {
         self.mails.dropped() > 0
@@ -1145,6 +1168,18 @@ pub(crate) mod tests {
                     8 => {
                         let by = Duration::from_millis(random.u64(..3_000));
                         shared.world().advance(by);
+                        "template_view"
+                    }
+                    _ if random.bool() => {
+                        let mut world = shared.world();
+                        let all = world.mails.to_vec();
+                        if let Some(mail) = random.choice(&all) {
+                            let dropped = world.dropped();
+                            if world.delete(mail) {
+                                assert!(!world.ledger.has(mail.number()));
+                            }
+                            assert_eq!(world.dropped().total(), dropped.total());
+                        }
                         "template_view"
                     }
                     _ => "template_view",

@@ -303,6 +303,52 @@ fn clock_can_be_frozen_advanced_and_resumed() {
 }
 
 #[test]
+fn deleted_mail_is_gone_with_its_events_and_call_but_is_not_dropped() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let send_mail = |mail: &Value| {
+        let reply = post(&sandbox, "/email/send", mail).json();
+        reply["data"]["email_id"].as_str().unwrap().to_owned()
+    };
+    let ids = ["b@example.net", "c@example.net"].map(|to| send_mail(&mail(to)));
+    let path = format!("/mails/{}", ids[0]);
+    let deleted = call(&sandbox, "DELETE", &path, "");
+    assert_eq!(
+        (deleted.status, deleted.json()["deleted"] == true),
+        (200, true)
+    );
+    let gone = call(&sandbox, "DELETE", &path, "");
+    assert_eq!(gone.status, 404, "{}", gone.body);
+    for (list, left) in [("mails", 1), ("calls", 1)] {
+        let list = get(&sandbox, &format!("/{list}"))[list]
+            .as_array()
+            .unwrap()
+            .len();
+        assert_eq!(list, left);
+    }
+    let events = get(&sandbox, "/events");
+    assert!(!events.to_string().contains(&ids[0]), "{events}");
+    assert!(events.to_string().contains(&ids[1]), "{events}");
+    let about = get(&sandbox, "");
+    for (kind, count) in about["dropped"].as_object().unwrap() {
+        assert_eq!(count, 0, "{kind}");
+    }
+
+    let mut later = mail("d@example.net");
+    let due = sandbox.now() + Duration::from_secs(3_600);
+    let due = due.duration_since(std::time::UNIX_EPOCH).unwrap();
+    later["schedule"] = due.as_secs().into();
+    let path = format!("/mails/{}", send_mail(&later));
+    let refused = call(&sandbox, "DELETE", &path, "");
+    assert_eq!(refused.status, 409);
+    assert!(
+        refused.body.contains("/email/scheduled/remove"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(sandbox.mails().len(), 2);
+}
+
+#[test]
 fn event_on_demand_is_recorded_or_refused_with_409() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();

@@ -901,6 +901,33 @@ fn dropped_mail_is_removed_from_the_file() {
 }
 
 #[test]
+fn deleted_mail_is_removed_from_the_file() {
+    let folder = Folder::new("delete");
+    let running = Running::start(&folder.file(), &[]);
+    let ids = ["a", "b"].map(|to| {
+        let sent = running.post("/email/send", mail(&format!("{to}@example.net")));
+        sent["data"]["email_id"].as_str().unwrap().to_owned()
+    });
+    let path = format!("/_sandbox/mails/{}", ids[0]);
+    running.call("DELETE", &path, &Value::Null);
+    running.kill();
+    let again = Running::start(&folder.file(), &[]);
+    let mails = again.look("/mails");
+    assert_eq!(mails["mails"].as_array().unwrap().len(), 1);
+    assert_eq!(mails["mails"][0]["email_id"], ids[1].as_str());
+    let events = again.look("/events").to_string();
+    assert!(
+        events.contains(&ids[1]) && !events.contains(&ids[0]),
+        "{events}"
+    );
+    let dropped = &again.look("")["dropped"];
+    assert_eq!(
+        (&dropped["mails"], &dropped["events"]),
+        (&json!(0), &json!(0))
+    );
+}
+
+#[test]
 fn reset_empties_the_file() {
     let folder = Folder::new("reset");
     let running = Running::start(&folder.file(), &[]);

@@ -501,6 +501,35 @@ fn forms_work_without_the_script() {
 }
 
 #[test]
+fn deleted_mail_leaves_the_list_and_keeps_the_search() {
+    let (sandbox, mail) = with_mail();
+    let path = format!("{mail}/delete");
+    let refused = post_as_is(&sandbox, &path, "");
+    assert_eq!((refused.status, sandbox.mails().len()), (403, 1));
+    let done = post(&sandbox, &format!("{path}?q=hi&part=text"), "");
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert!(done.head.contains("location: /?q=hi\r\n"), "{}", done.head);
+    let list = get(&sandbox, "/").body;
+    assert!(list.contains("No mail yet"), "{list}");
+    assert!(
+        list.contains("Mail<span class=\"count\"> 0</span>"),
+        "{list}"
+    );
+    assert!(
+        list.contains("Calls<span class=\"count\"> 0</span>"),
+        "{list}"
+    );
+    for gone in [get(&sandbox, &mail), post(&sandbox, &path, "")] {
+        assert_eq!(gone.status, 404);
+        assert!(
+            gone.body.contains("It may have been deleted"),
+            "{}",
+            gone.body
+        );
+    }
+}
+
+#[test]
 fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
     let (sandbox, mail) = with_mail();
     for (path, form) in [

@@ -75,6 +75,8 @@ fn restore_meta(world: &mut World, meta: SingleRecord) {
     world.due.set_last(meta.last_job);
     world.mails.set_total(meta.mails);
     world.events.set_total(meta.events);
+    world.mails.note_deleted(meta.deleted_mails);
+    world.events.note_deleted(meta.deleted_events);
     world.sms.set_total(meta.sms);
     world.received.set_total(meta.received);
     world.count_state();

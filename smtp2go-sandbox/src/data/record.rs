@@ -34,6 +34,11 @@ pub(super) struct SingleRecord {
     pub(super) events: usize,
     pub(super) sms: usize,
     pub(super) received: usize,
+    /// Mails and events that the user deleted. Files of earlier versions have no such number.
+    #[serde(default)]
+    pub(super) deleted_mails: usize,
+    #[serde(default)]
+    pub(super) deleted_events: usize,
     /// The API keys that the builder set.
     pub(super) keys: Vec<String>,
 }

@@ -207,6 +207,8 @@ impl SingleRecord {
             events: world.events.total(),
             sms: world.sms.total(),
             received: world.received.total(),
+            deleted_mails: world.mails.deleted(),
+            deleted_events: world.events.deleted(),
             keys: keys.map(|key| key.secret.clone()).collect(),
         }
     }

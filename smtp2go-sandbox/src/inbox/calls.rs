@@ -129,7 +129,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage
         shell: Shell::new(shared, &shared.world(), Section::Calls),
         rows,
         search: search.to_owned(),
-        all: calls.total(),
+        all: calls.undeleted(),
         later: before.is_some(),
         more: more.map(|place| page::older("/_inbox/calls", search, place)),
         call,

@@ -22,7 +22,7 @@ use crate::delivery;
 use crate::event::EventKind;
 use crate::mail::Mail;
 use crate::mime;
-use crate::world::Shared;
+use crate::world::{SCHEDULED, Shared};
 
 #[derive(Template)]
 #[template(path = "mails.html")]
@@ -39,7 +39,7 @@ struct List {
     later: bool,
     /// Address of the next page.
     more: Option<String>,
-    /// Number of mails received.
+    /// Number of mails received, without deleted ones.
     all: usize,
 }
 
@@ -208,6 +208,27 @@ pub(super) async fn happen(
     }
 }
 
+/// Deletes a mail, and returns to the list.
+pub(super) async fn delete(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(search): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(search.as_deref());
+    let Some(mail) = page::find_mail(&shared, &id) else {
+        return page::missing_mail(&shared, &id);
+    };
+    let deleted = shared.world().delete(&mail);
+    match deleted {
+        true => page::see(&format!("/{}", query("q", fields.get("q")))),
+        false => {
+            let status = StatusCode::CONFLICT;
+            let error = format!("the mail {SCHEDULED}");
+            page_of(&shared, &id, &fields, status, "", error)
+        }
+    }
+}
+
 /// Returns the address of a mail's page with the search and the tab of `fields`.
 pub(super) fn address(id: &str, fields: &Fields, recipient: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -291,7 +312,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
         search: search.to_owned(),
         later: before.is_some(),
         more: more.map(|place| page::older("/", search, place)),
-        all: mails.total(),
+        all: mails.undeleted(),
     }
 }
 

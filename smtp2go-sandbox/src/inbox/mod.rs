@@ -69,6 +69,7 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     let pages = Router::new()
         .route("/mails/{id}", get(mails::mail))
         .route("/mails/{id}/events", post(mails::happen))
+        .route("/mails/{id}/delete", post(mails::delete))
         .route("/mails/{id}/html", get(frame::html))
         .route("/mails/{id}/raw", get(frame::raw))
         .route("/mails/{id}/files/{number}", get(frame::file))

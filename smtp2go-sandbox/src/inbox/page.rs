@@ -75,19 +75,19 @@ impl Shell {
             .is_some_and(|key| key.secret != DEFAULT_KEY);
         Self {
             tabs: vec![
-                tab(Section::Mail, "Mail", "/", world.mails.total()),
+                tab(Section::Mail, "Mail", "/", world.mails.undeleted()),
                 tab(Section::Sms, "SMS", "/_inbox/sms", world.sms.total()),
                 tab(
                     Section::Calls,
                     "Calls",
                     "/_inbox/calls",
-                    world.calls.total(),
+                    world.calls.undeleted(),
                 ),
                 tab(
                     Section::Deliveries,
                     "Deliveries",
                     "/_inbox/webhooks",
-                    world.outbox.deliveries.total(),
+                    world.outbox.deliveries.undeleted(),
                 ),
                 tab(
                     Section::Webhooks,
@@ -192,7 +192,10 @@ pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bo
         false => (
             StatusCode::NOT_FOUND,
             "Not found",
-            format!("This {what} does not exist. The sandbox may have been reset or restarted."),
+            format!(
+                "This {what} does not exist. It may have been deleted, or the sandbox reset or \
+                 restarted."
+            ),
         ),
     };
     let page = MessagePage {

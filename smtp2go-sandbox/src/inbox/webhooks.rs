@@ -153,7 +153,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>, error: &str
         shell: Shell::new(shared, &world, Section::Deliveries),
         rows,
         search: search.to_owned(),
-        all: all.total(),
+        all: all.undeleted(),
         later: before.is_some(),
         more: more.map(|place| page::older("/_inbox/webhooks", search, place)),
         delivery,

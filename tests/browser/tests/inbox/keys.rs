@@ -63,6 +63,48 @@ fn keys_move_through_the_list_open_and_close_a_mail() {
 }
 
 #[test]
+fn deleting_a_mail_focuses_its_neighbour_in_the_list() {
+    run(async {
+        let (sandbox, client) = sandbox().await;
+        for subject in ["First", "Second", "Third"] {
+            client.send(email(subject)).await.unwrap();
+        }
+        let browser = Browser::open().await;
+        browser.goto(&sandbox.inbox_url()).await;
+        for (moves, gone, next, left) in [(2, "Second", "First", 2), (0, "First", "Third", 1)] {
+            for _ in 0..moves {
+                browser.press("j").await;
+            }
+            browser.press(&key(Key::Enter)).await;
+            browser
+                .until(&format!(
+                    "return document.querySelector('#title')?.innerText === '{gone}'"
+                ))
+                .await;
+            browser
+                .run("document.querySelector('#delete').focus()")
+                .await;
+            browser.press(&key(Key::Enter)).await;
+            browser
+                .until(
+                    "return document.querySelector('#title') === null && location.pathname === '/'",
+                )
+                .await;
+            focus_is(&browser, next).await;
+            browser
+                .until(&format!(
+                    "return document.querySelectorAll('#rows > li').length === {left} \
+                       && document.querySelector('#tab-Mail .count').innerText.trim() === '{left}'"
+                ))
+                .await;
+        }
+        assert_eq!(sandbox.mails().len(), 1);
+        assert_eq!(sandbox.mails()[0].subject(), Some("Third"));
+        browser.close().await;
+    });
+}
+
+#[test]
 fn keys_on_a_phone_open_the_next_mail() {
     run(async {
         let (sandbox, client) = sandbox().await;
