@@ -300,7 +300,7 @@ fn tags_of_a_header_are_shown_and_filter_the_list() {
     let rows = |path: &str| get(&sandbox, path).body.matches("<li id=\"row-").count();
     assert_eq!(rows("/?q=tag%3Awelcome"), 2);
     assert_eq!(rows("/?q=tag%3A%22big+sale%22"), 1);
-    assert_eq!(rows("/?q=tag%3Awelcome+%22mail"), 0);
+    assert_eq!(rows("/?q=tag%3Awelcome+%22no1+mail%22"), 0);
     assert_eq!(rows("/?q=tag%3Awelcome+mail+no1"), 1);
     assert_eq!(rows("/?q=welcome"), 3);
     let list = get(&sandbox, "/").body;
@@ -594,6 +594,41 @@ fn search_finds_mails_by_words_in_any_letter_case() {
     assert_eq!(rows(&format!("/?q={}", sandbox.mails()[5].email_id())), 1);
     assert_eq!(rows("/_inbox/calls?q=email%2Fsend"), 100);
     assert_eq!(rows("/_inbox/calls?before=20"), 20);
+}
+
+#[test]
+fn search_looks_in_the_subject_the_sender_the_recipients_or_the_files() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let mut first = json!({ "sender": "shop@example.com", "to": ["jane@example.net"],
+                            "cc": ["carl@example.net"], "subject": "First order",
+                            "text_body": "second shop" });
+    assert_eq!(call(&sandbox, "/v3/email/send", &first).status, 200);
+    first["sender"] = "news@example.com".into();
+    first["to"] = json!(["shop@example.net"]);
+    first["cc"] = json!([]);
+    first["subject"] = "Second".into();
+    first["attachments"] = json!([{ "filename": "a.txt", "fileblob": "aGk=" }]);
+    assert_eq!(call(&sandbox, "/v3/email/send", &first).status, 200);
+    for (search, found) in [
+        ("second", &["First order", "Second"][..]),
+        ("subject:second", &["Second"]),
+        ("-subject:second", &["First order"]),
+        ("from:shop", &["First order"]),
+        ("to:shop", &["Second"]),
+        ("to:carl", &["First order"]),
+        ("has:attachment", &["Second"]),
+        ("-has:attachment", &["First order"]),
+        ("%22second+shop%22", &["First order", "Second"]),
+        ("%22shop+second%22", &[]),
+        ("shop+-jane", &["Second"]),
+    ] {
+        let page = get(&sandbox, &format!("/?q={search}")).body;
+        let shown: Vec<_> = ["First order", "Second"]
+            .into_iter()
+            .filter(|subject| page.contains(&format!("class=\"subject\">{subject}<")))
+            .collect();
+        assert_eq!(shown, found, "{search}");
+    }
 }
 
 #[test]

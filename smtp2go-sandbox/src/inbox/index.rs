@@ -2,6 +2,7 @@
 //! fast.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::{self, Content};
@@ -22,8 +23,10 @@ pub(crate) struct MailEntry {
     pub(super) to: String,
     pub(super) files: usize,
     pub(super) tags: Vec<String>,
-    /// The searched text in lower case.
+    /// The searched text in lower case. It starts with the subject, the sender and the recipients.
     text: String,
+    /// Where these three end in the text.
+    ends: [usize; 3],
 }
 
 /// The entries of the newest mails that were shown or searched, by the mails' numbers. Their memory
@@ -85,7 +88,7 @@ impl MailEntry {
         let from = mail.sender();
         let tags = mail.tags();
         let mut text = String::new();
-        let mut add = |part: &str| {
+        let add = |text: &mut String, part: &str| {
             for letter in part.chars().flat_map(char::to_lowercase) {
                 if text.len() >= SEARCHED {
                     return;
@@ -94,24 +97,26 @@ impl MailEntry {
             }
             text.push('\n');
         };
-        for part in [subject, from] {
-            add(part);
+        add(&mut text, subject);
+        let subject_end = text.len();
+        add(&mut text, from);
+        let from_end = text.len();
+        for part in [mail.to(), mail.cc(), mail.bcc()].into_iter().flatten() {
+            add(&mut text, part);
         }
-        for part in mail.to() {
-            add(part);
-        }
-        add(mail.email_id());
+        let ends = [subject_end, from_end, text.len()];
+        add(&mut text, mail.email_id());
         for tag in &tags {
-            add(tag);
-        }
-        for part in [mail.cc(), mail.bcc()].into_iter().flatten() {
-            add(part);
+            add(&mut text, tag);
         }
         for file in &content.files {
-            add(&file.filename);
+            add(&mut text, &file.filename);
         }
-        add(content.text.unwrap_or_default());
-        add(&content::without_tags(content.html.unwrap_or_default()));
+        add(&mut text, content.text.unwrap_or_default());
+        add(
+            &mut text,
+            &content::without_tags(content.html.unwrap_or_default()),
+        );
         text.shrink_to_fit();
         Self {
             files: content.files.len(),
@@ -120,14 +125,29 @@ impl MailEntry {
             to: recipients(mail),
             tags,
             text,
+            ends,
         }
     }
 
-    /// Whether all words of a search occur in the searched text, and the mail has all its tags.
+    /// Whether the mail fits all terms of a search.
     pub(super) fn has(&self, search: &MailSearch) -> bool {
-        let has_tag = |tag: &String| self.tags.iter().any(|one| one.to_lowercase() == *tag);
-        let mut words = search.words.iter();
-        words.all(|word| self.text.contains(word.as_str())) && search.tags.iter().all(has_tag)
+        let [subject, from, to] = self.ends;
+        let has = |range: Range<usize>, word: &str| {
+            let part = self.text.get(range);
+            part.is_some_and(|part| part.contains(word))
+        };
+        search.0.iter().all(|term| {
+            let word = term.word.as_str();
+            let fits = match term.place {
+                SearchedPlace::Anywhere => has(0..self.text.len(), word),
+                SearchedPlace::Subject => has(0..subject, word),
+                SearchedPlace::From => has(subject..from, word),
+                SearchedPlace::To => has(from..to, word),
+                SearchedPlace::Tag => self.tags.iter().any(|tag| tag.to_lowercase() == word),
+                SearchedPlace::Attachment => self.files > 0,
+            };
+            fits != term.excluded
+        })
     }
 
     /// Memory of the entry, with its place in the map.
@@ -177,38 +197,75 @@ pub(super) fn recipients(mail: &Mail) -> String {
 /// Maximum number of words of a search. Further words are ignored.
 const WORDS: usize = 20;
 
-/// A search for mails: words, and tags as `tag:name` or `tag:"two words"`, in lower case.
+/// A search for mails, which a mail must fit in all terms.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct MailSearch {
-    words: Vec<String>,
-    tags: Vec<String>,
+pub(super) struct MailSearch(Vec<SearchTerm>);
+
+/// A word, or words in quotation marks, in lower case. `-` before it excludes the mails that have it.
+#[derive(Debug, PartialEq)]
+struct SearchTerm {
+    place: SearchedPlace,
+    word: String,
+    excluded: bool,
 }
+
+/// Where a term is looked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum SearchedPlace {
+    Anywhere,
+    Subject,
+    From,
+    /// All recipients.
+    To,
+    /// The whole tag.
+    Tag,
+    /// Whether the mail has files.
+    Attachment,
+}
+
+const PREFIXES: &[(&str, SearchedPlace)] = &[
+    ("subject:", SearchedPlace::Subject),
+    ("from:", SearchedPlace::From),
+    ("to:", SearchedPlace::To),
+    (TAG, SearchedPlace::Tag),
+];
+
+const TAG: &str = "tag:";
 
 impl MailSearch {
     pub(super) fn new(search: &str) -> Self {
-        let mut found = Self::default();
+        let mut terms = Vec::new();
         let mut rest = search.trim_start();
-        while !rest.is_empty() && found.words.len() + found.tags.len() < WORDS {
-            let tag = rest.get(..TAG.len()).zip(rest.get(TAG.len()..));
-            let tag = tag.filter(|(start, _)| start.eq_ignore_ascii_case(TAG));
-            let quoted = tag.and_then(|(_, value)| value.strip_prefix('"'));
-            let (word, after) = match (quoted, tag) {
-                (Some(quoted), _) => quoted.split_once('"').unwrap_or((quoted, "")),
-                (None, Some((_, value))) => first_word(value),
-                (None, None) => first_word(rest),
+        while !rest.is_empty() && terms.len() < WORDS {
+            let without = rest.strip_prefix('-');
+            let without = without.filter(|rest| !rest.is_empty() && !rest.starts_with(' '));
+            let term = without.unwrap_or(rest);
+            let prefixed = PREFIXES.iter().find_map(|(prefix, place)| {
+                let (start, value) = term.split_at_checked(prefix.len())?;
+                start
+                    .eq_ignore_ascii_case(prefix)
+                    .then_some((*place, value))
+            });
+            let (mut place, value) = prefixed.unwrap_or((SearchedPlace::Anywhere, term));
+            let (word, after) = match value.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+                None => first_word(value),
             };
-            let list = match tag {
-                Some(_) => &mut found.tags,
-                None => &mut found.words,
-            };
-            list.push(word.to_lowercase());
+            if place == SearchedPlace::Anywhere && word.eq_ignore_ascii_case("has:attachment") {
+                place = SearchedPlace::Attachment;
+            }
+            terms.push(SearchTerm {
+                place,
+                word: word.to_lowercase(),
+                excluded: without.is_some(),
+            });
             rest = after.trim_start();
         }
-        found
+        Self(terms)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.tags.is_empty()
+        self.0.is_empty()
     }
 
     /// Writes the search for a tag.
@@ -219,8 +276,6 @@ impl MailSearch {
         }
     }
 }
-
-const TAG: &str = "tag:";
 
 fn first_word(text: &str) -> (&str, &str) {
     text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
@@ -237,27 +292,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn search_is_split_into_words_and_tags() {
-        for (search, words, tags) in [
-            ("", &[][..], &[][..]),
-            (" Hello  wOrld ", &["hello", "world"], &[]),
-            ("a tag:Sale b", &["a", "b"], &["sale"]),
-            ("TAG:\"Big Sale\" x", &["x"], &["big sale"]),
-            ("tag:\"open end", &[], &["open end"]),
-            ("tag: x", &["x"], &[""]),
-            ("\"tag:\" é", &["\"tag:\"", "é"], &[]),
-            ("tagé", &["tagé"], &[]),
+    fn search_is_split_into_terms() {
+        use SearchedPlace::{Anywhere, Attachment, From, Subject, Tag, To};
+        for (search, expected) in [
+            ("", &[][..]),
+            (
+                " Hello  wOrld ",
+                &[(Anywhere, "hello", false), (Anywhere, "world", false)],
+            ),
+            (
+                "a tag:Sale -b",
+                &[
+                    (Anywhere, "a", false),
+                    (Tag, "sale", false),
+                    (Anywhere, "b", true),
+                ],
+            ),
+            (
+                "TAG:\"Big Sale\" x",
+                &[(Tag, "big sale", false), (Anywhere, "x", false)],
+            ),
+            ("tag:\"open end", &[(Tag, "open end", false)]),
+            ("tag: x", &[(Tag, "", false), (Anywhere, "x", false)]),
+            (
+                "\"Two words\" é",
+                &[(Anywhere, "two words", false), (Anywhere, "é", false)],
+            ),
+            ("tagé", &[(Anywhere, "tagé", false)]),
+            (
+                "-From:a@ to:\"B C\" Subject:x",
+                &[
+                    (From, "a@", true),
+                    (To, "b c", false),
+                    (Subject, "x", false),
+                ],
+            ),
+            ("-has:Attachment", &[(Attachment, "has:attachment", true)]),
+            (
+                "- a-b has:",
+                &[
+                    (Anywhere, "-", false),
+                    (Anywhere, "a-b", false),
+                    (Anywhere, "has:", false),
+                ],
+            ),
         ] {
-            let expected = MailSearch {
-                words: words.iter().map(|word| (*word).to_owned()).collect(),
-                tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            };
-            assert_eq!(MailSearch::new(search), expected, "{search}");
+            let found = MailSearch::new(search).0;
+            let found: Vec<_> = found
+                .iter()
+                .map(|term| (term.place, term.word.as_str(), term.excluded))
+                .collect();
+            assert_eq!(found, expected, "{search}");
         }
         for tag in ["sale", "big sale", "é"] {
-            assert_eq!(MailSearch::new(&MailSearch::for_tag(tag)).tags, [tag]);
+            assert_eq!(MailSearch::new(&MailSearch::for_tag(tag)).0[0].word, tag);
         }
         let many = MailSearch::new(&"tag:a b ".repeat(1_000));
-        assert_eq!(many.words.len() + many.tags.len(), WORDS);
+        assert_eq!(many.0.len(), WORDS);
     }
 }
