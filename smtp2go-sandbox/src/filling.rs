@@ -441,7 +441,7 @@ fn check(text: &str) -> Result<Vec<Range<usize>>, String> {
             depth += 1;
         }
         if depth > DEPTH {
-            return Err(format!("has more than {DEPTH} nested blocks."));
+            return Err(format!("has blocks nested more than {DEPTH} deep."));
         }
     }
     match tags.checked_mul(text.len()) {
@@ -562,7 +562,9 @@ fn check_partials(template: &Template) -> Result<(), String> {
     };
     match walk.depth(template)? {
         0..=DEPTH => Ok(()),
-        _ => Err(format!("has more than {DEPTH} nested blocks and partials.")),
+        _ => Err(format!(
+            "has blocks and partials nested more than {DEPTH} deep."
+        )),
     }
 }
 
@@ -980,7 +982,7 @@ mod tests {
             ),
             (
                 inline("p0", "") + &chain + "{{> p199}}",
-                "more than 100 nested blocks and partials",
+                "blocks and partials nested more than 100 deep",
             ),
             ("{{#*inline a}}{{/inline}}".to_owned(), "not in quotes"),
             (
@@ -998,10 +1000,10 @@ mod tests {
                 format!("{{{{#each a}}}}{}{{{{/each}}}}", "x".repeat(10_000)),
                 "output exceeds 8 MiB",
             ),
-            ("{{#if a}}".repeat(101), "more than 100 nested blocks"),
+            ("{{#if a}}".repeat(101), "nested more than 100 deep"),
             (
                 format!("{{{{#if b}}}}{}{{{{/if}}}}", "{{else if b}}".repeat(100)),
-                "more than 100 nested blocks",
+                "nested more than 100 deep",
             ),
             (
                 format!("{{{{a {}", "(a ".repeat(100_000)),

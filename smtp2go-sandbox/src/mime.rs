@@ -62,8 +62,8 @@ impl Mime {
         }
     }
 
-    /// Refuses a message with a header of addresses that is not a list of addresses, or with a line break
-    /// or another control character in a header, also if it is encoded (RFC 2047).
+    /// Refuses a message if an address header, such as From, is not a list of addresses, or if a header
+    /// contains a control character, such as a line break, even in an encoded word (RFC 2047).
     pub(crate) fn check_headers(&self) -> Result<(), String> {
         for name in address::HEADERS {
             for value in values(&self.headers, name) {

@@ -821,8 +821,8 @@ fn file_that_cannot_grow_ends_the_program_and_loses_no_acknowledged_mail() {
     assert_eq!(again.look("/mails")["total"], sent);
 }
 
-/// The command keeps the program running after the failure, until its input ends. Otherwise the program
-/// could end before a slow test reads its replies.
+/// The sandbox runs as long as the command after `--`, which waits for the end of its standard input.
+/// Otherwise the sandbox could end before a slow test reads the replies.
 #[test]
 fn every_request_gets_500_after_the_file_could_not_be_written() {
     const SENDERS: usize = 4;

@@ -158,7 +158,7 @@ fn request_from_a_page_of_another_site_is_refused_at_every_path() {
 }
 
 #[test]
-fn request_from_a_program_or_an_own_page_passes_at_every_path() {
+fn request_from_a_program_or_from_the_inbox_passes_at_every_path() {
     for (method, path, body, status) in REQUESTS {
         let sandbox = Sandbox::builder()
             .allowed_host("Mail.example.com")

@@ -436,7 +436,7 @@ fn flood_of_calls_without_a_key_drops_no_mail() {
     assert!(kept < 150_000, "{kept}");
 }
 
-/// The start of a message, in base64: a text and the head of a file.
+/// The start of a MIME message, in base64: a text part and the headers of an attachment.
 const MIME_HEAD: &str = "RnJvbTogYUBleGFtcGxlLmNvbQ0KVG86IGJAZXhhbXBsZS5uZXQNCkNvbnRlbnQtVHlwZTogbXVsdGlwYXJ0L21peGVkOyBib3VuZGFyeT14DQoNCi0teA0KDQpIaQ0KLS14DQpDb250ZW50LVR5cGU6IGFwcGxpY2F0aW9uL3BkZiANCg0K";
 
 #[test]

@@ -239,7 +239,7 @@ fn row(table: &mut String, reply: &str, verdict: &str) {
 }
 
 #[test]
-fn reply_to_a_mail_has_one_verdict() {
+fn entry_points_agree_on_a_reply_to_a_mail() {
     let mime = "From: a@example.com\r\nTo: b@example.net\r\n\r\nHello";
     let mut table = String::new();
     for reply in MAIL {
@@ -297,7 +297,7 @@ fn reply_to_a_mail_has_one_verdict() {
 }
 
 #[test]
-fn result_of_a_batch_has_one_verdict() {
+fn entry_points_agree_on_a_result_of_a_batch() {
     let mut table = String::new();
     for result in RESULT {
         let reply = format!(r#"{{"data":[{result}]}}"#);
@@ -307,7 +307,7 @@ fn result_of_a_batch_has_one_verdict() {
 }
 
 #[test]
-fn reply_to_a_batch_has_one_verdict() {
+fn entry_points_agree_on_a_reply_to_a_batch() {
     let mut table = String::new();
     for reply in BATCH {
         row(&mut table, reply, &batch_verdict(reply));
@@ -357,7 +357,7 @@ fn batch_verdict(reply: &str) -> String {
 }
 
 #[test]
-fn reply_to_an_sms_has_one_verdict() {
+fn entry_points_agree_on_a_reply_to_an_sms() {
     let mut table = String::new();
     for reply in SMS {
         let server = Server::answering(reply);

@@ -124,7 +124,7 @@ struct ActivityFilter<'a> {
 /// The part of a filter's result that depends only on the mail, not on the event.
 #[derive(Clone, Copy)]
 struct OfMail {
-    /// The mail matches all filters. Leaves out the search and the recipient.
+    /// The mail matches all filters other than the search and the recipient.
     fits: bool,
     /// The mail matches the search.
     found: bool,

@@ -1499,7 +1499,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: else if",
         statuses: &[400, 404],
-        refusal: "more than 100 nested blocks",
+        refusal: "nested more than 100 deep",
         requests: |size| {
             filled_in(
                 &format!("{{{{#if a}}}}{}{{{{/if}}}}", tags(size, "{{else if a}}")),
@@ -1510,7 +1510,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "template: open blocks",
         statuses: &[400, 404],
-        refusal: "more than 100 nested blocks",
+        refusal: "nested more than 100 deep",
         requests: |size| filled_in(&tags(size, "{{#if a}}"), &json!({})),
     },
     Row {

@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permit_after_the_deadline_is_denied_at_once() {
+    async fn permit_due_after_the_deadline_is_denied_at_once() {
         let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..50 {

@@ -604,11 +604,12 @@ impl ClientBuilder {
     /// - the base URL or a failover URL violates the rules of [`base_url`](Self::base_url), or their
     ///   schemes differ,
     /// - a host of [`allow_http`](Self::allow_http) is not a host alone,
-    /// - the [`proxy`](Self::proxy) is not such a URL, or an [`http_client`](Self::http_client) is set too,
+    /// - the [`proxy`](Self::proxy) is not an http or https URL with a host, or an
+    ///   [`http_client`](Self::http_client) is set too,
     /// - the user agent is empty or does not fit into a header,
     /// - the [`idempotency_header`](Self::idempotency_header) is refused,
     /// - a limit is zero,
-    /// - TLS can't be set up: this build has no backend, or this system no certificates.
+    /// - TLS can't be set up: this build has no TLS backend, or this system has no certificates.
     pub fn build(self) -> Result<Client, Error> {
         self.client()
     }

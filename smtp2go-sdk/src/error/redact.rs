@@ -39,8 +39,8 @@ pub(crate) fn excerpt(text: &str) -> String {
     shown
 }
 
-/// Returns `text` if it has only characters of ids, codes and field paths, else "…". A text that quotes
-/// an address has other characters.
+/// Returns `text` if it can be an id, a code or a field path, and otherwise "…": if it has more
+/// than 300 bytes, has other characters, such as the `@` of an address, or contains an API key.
 pub(crate) fn name(text: &str) -> &str {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-[]".contains(&byte);
     if text.len() <= SHOWN && text.bytes().all(known) && mask(text) == text {

@@ -74,7 +74,7 @@ impl TryFrom<&Email> for EmailSendRequest {
 ///
 /// # Errors
 /// [`is_validation`](Error::is_validation), which names each part that a mail can't have: an attachment
-/// whose content is not base64 or that has not exactly one of content and URL, and unlisted members of
+/// whose content is not base64 or that has not exactly one of content and URL, and unknown fields of
 /// attachments and headers.
 impl TryFrom<EmailSendRequest> for Email {
     type Error = Error;
@@ -87,7 +87,7 @@ impl TryFrom<EmailSendRequest> for Email {
             for (index, header) in headers.iter().enumerate() {
                 if !header.extra.is_empty() {
                     check.at_index("custom_headers", index, |check| {
-                        check.problem("a mail's header can't have unlisted members");
+                        check.problem("a mail's header can't have unknown fields");
                     });
                 }
             }
@@ -214,7 +214,7 @@ fn files(list: Option<Vec<RequestFile>>) -> Vec<Result<Attachment, &'static str>
 /// Converts an attachment. Returns why a mail can't have it.
 fn attachment(file: RequestFile) -> Result<Attachment, &'static str> {
     if !file.extra.is_empty() {
-        return Err("a mail's attachment can't have unlisted members");
+        return Err("a mail's attachment can't have unknown fields");
     }
     let attachment = match (file.fileblob, file.url) {
         (Some(blob), None) => {
@@ -321,11 +321,11 @@ mod tests {
         assert_eq!(
             fields(&Email::try_from(request).unwrap_err()),
             [
-                "custom_headers[1]: a mail's header can't have unlisted members",
+                "custom_headers[1]: a mail's header can't have unknown fields",
                 "attachments[0]: needs exactly one of fileblob and url",
                 "attachments[1]: needs exactly one of fileblob and url",
                 "attachments[2]: fileblob is not base64",
-                "inlines[0]: a mail's attachment can't have unlisted members",
+                "inlines[0]: a mail's attachment can't have unknown fields",
             ]
         );
     }

@@ -107,7 +107,7 @@ async fn mail_lost_in_every_send_is_the_error_of_the_last_send() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deadline_ends_with_the_error_of_the_send() {
+async fn send_once_returns_the_error_of_the_send_at_the_deadline() {
     let lagging = Duration::from_secs(365 * 86_400);
     for (deadline, lag, searches) in [
         // The deadline is too short for a look-up.

@@ -7,8 +7,8 @@ use syn::{Item, Visibility};
 use crate::root;
 use crate::sources::modules;
 
-/// A reader must look up a name that two types share. Public types are exempt, because their module
-/// is part of the name: `Client` and `blocking::Client`.
+/// If two types share a name, a reader has to look up which one is meant. Public types are exempt,
+/// because their module is part of the name: `Client` and `blocking::Client`.
 #[test]
 fn private_types_of_a_crate_have_distinct_names() {
     let mut shared = Vec::new();

@@ -548,7 +548,7 @@ fn error_body_of_any_shape_keeps_its_details() {
 }
 
 #[test]
-fn error_body_that_is_not_json_keeps_status_and_body() {
+fn error_keeps_status_and_body_of_a_reply_without_explanation() {
     for (body, hint) in [
         (&b""[..], "empty body"),
         (b"  \r\n", "empty body"),
