@@ -421,7 +421,7 @@ fn every_post_form_has_the_token() {
             }
         }
     }
-    assert_eq!(forms, 10);
+    assert_eq!(forms, 11);
 }
 
 #[test]
@@ -541,6 +541,7 @@ fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
             &format!("{mail}/events"),
             "recipient=b%40example.net&event=spam",
         ),
+        (&format!("{mail}/delete"), ""),
     ] {
         for headers in [
             [("Origin", "http://evil.example"), ("X", "")],

@@ -199,11 +199,11 @@ const WORDS: usize = 20;
 
 /// A search for mails, which a mail must fit in all terms.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct MailSearch(Vec<SearchTerm>);
+pub(super) struct MailSearch(Vec<InboxTerm>);
 
 /// A word, or words in quotation marks, in lower case. `-` before it excludes the mails that have it.
 #[derive(Debug, PartialEq)]
-struct SearchTerm {
+struct InboxTerm {
     place: SearchedPlace,
     word: String,
     excluded: bool,
@@ -254,7 +254,7 @@ impl MailSearch {
             if place == SearchedPlace::Anywhere && word.eq_ignore_ascii_case("has:attachment") {
                 place = SearchedPlace::Attachment;
             }
-            terms.push(SearchTerm {
+            terms.push(InboxTerm {
                 place,
                 word: word.to_lowercase(),
                 excluded: without.is_some(),
