@@ -12,8 +12,8 @@ use smtp2go_sandbox::{Sandbox, SandboxBuilder};
 use support::smtp::Client as SmtpClient;
 use support::{Reply, post};
 
-/// A text; whether a field that takes one address accepts it; and the number of addresses in a header
-/// with the text, or 0 if the header is refused.
+/// Rows: a text, whether a field that takes one address accepts it, and the number of addresses in a header
+/// with this text. The number is 0 if the header is refused or contains no address.
 const TABLE: [(&str, bool, usize); 100] = [
     // Bare.
     ("a@b.c", true, 1),
@@ -144,7 +144,7 @@ fn mail(changes: &Value) -> Value {
     mail
 }
 
-/// Returns the field that a reply refuses. `None` if the call was carried out.
+/// Returns the field that a validation error names. `None` if the call succeeded.
 fn refused(reply: &Reply) -> Option<String> {
     match reply.status {
         200 => None,
@@ -161,8 +161,8 @@ fn refused(reply: &Reply) -> Option<String> {
     }
 }
 
-/// The texts of the table that are a valid header without an address. `/email/mime` refuses a message
-/// without recipients. Over SMTP, its recipients are those of the envelope.
+/// Texts of the table that are valid in a header but contain no address. `/email/mime` refuses a message
+/// without recipients. Over SMTP, the recipients are those of the envelope.
 const EMPTY: [&str; 4] = ["", " ", "undisclosed-recipients:;", "(jane@example.net)"];
 
 #[test]

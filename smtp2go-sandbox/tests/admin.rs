@@ -303,7 +303,7 @@ fn clock_can_be_frozen_advanced_and_resumed() {
 }
 
 #[test]
-fn deleted_mail_is_gone_with_its_events_and_call_but_is_not_dropped() {
+fn deleting_a_mail_deletes_its_events_and_call_and_does_not_count_as_dropping() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let send_mail = |mail: &Value| {
         let reply = post(&sandbox, "/email/send", mail).json();
@@ -349,7 +349,7 @@ fn deleted_mail_is_gone_with_its_events_and_call_but_is_not_dropped() {
 }
 
 #[test]
-fn event_on_demand_is_recorded_or_refused_with_409() {
+fn event_on_demand_is_recorded_and_impossible_event_gets_409() {
     let sandbox = Sandbox::start_blocking().unwrap();
     sandbox.freeze();
     let rule = r#"{"recipient":"@example.org","outcome":"soft-bounce"}"#;

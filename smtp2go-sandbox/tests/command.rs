@@ -306,7 +306,7 @@ fn address_beyond_loopback_needs_expose_and_a_key() {
 }
 
 #[test]
-fn health_ends_with_status_0_for_a_sandbox_and_else_with_a_line_and_status_1() {
+fn health_exits_with_0_for_a_sandbox_and_otherwise_prints_a_line_and_exits_with_1() {
     const KEY: &str = "api-MINE0MINE0MINE0MINE0MINE0MINE0MI";
     let health = |host: &str, port: &str| output(&["health", "--host", host, "--port", port]);
     for options in [&[][..], &["--host", "0.0.0.0", "--expose", "--key", KEY]] {

@@ -22,7 +22,7 @@ fn mail() -> Value {
     })
 }
 
-/// Writes a mail to a connection, and leaves it open.
+/// Writes a request that sends a mail, and leaves the connection open.
 fn write(stream: &mut TcpStream, sandbox: &Sandbox) {
     write_to(stream, sandbox, "/email/send", &mail());
 }
@@ -38,7 +38,7 @@ fn write_to(stream: &mut TcpStream, sandbox: &Sandbox, path: &str, body: &Value)
     stream.write_all(request.as_bytes()).unwrap();
 }
 
-/// Reads until the end of the connection. The error is its kind.
+/// Reads until the connection ends. Returns the kind of an I/O error.
 fn rest(stream: &mut TcpStream) -> Result<String, ErrorKind> {
     let mut text = String::new();
     match stream.read_to_string(&mut text) {
@@ -221,7 +221,7 @@ fn reply_of_a_fault_has_its_status_headers_and_body() {
 }
 
 #[test]
-fn fault_failed_fits_each_operations_reply_and_fault_reset_applies_to_any_operation() {
+fn fault_failed_has_the_form_of_each_operations_reply_and_fault_reset_applies_to_any_operation() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let faults = sandbox.faults();
     let sms = json!({ "destination": ["+15550002001", "+15550002002"], "content": "Hi" });

@@ -70,7 +70,7 @@ fn request(
     )
 }
 
-/// Counts of what a request may change.
+/// Returns the numbers of mails, text messages, events and faults.
 fn state(sandbox: &Sandbox) -> (usize, usize, usize, usize) {
     (
         sandbox.mails().len(),
@@ -278,7 +278,7 @@ fn first_attempt(sandbox: &Sandbox) -> Result<u16, String> {
 }
 
 #[test]
-fn webhook_to_a_sandbox_is_refused_in_every_spelling() {
+fn webhook_to_a_sandbox_is_refused_in_every_spelling_of_its_host() {
     let other = everywhere().start_blocking().unwrap();
     for host in [
         "127.0.0.1",

@@ -177,7 +177,7 @@ fn body_that_is_not_one_json_object_is_refused() {
 }
 
 #[test]
-fn request_with_several_errors_is_refused_in_the_order_path_method_key_size_body() {
+fn request_with_several_errors_reports_the_first_in_the_order_path_method_key_size_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let key = [("X-Smtp2go-Api-Key", sandbox.key())];
     let wrong = [("X-Smtp2go-Api-Key", "api-wrong")];
@@ -292,7 +292,7 @@ fn key_is_accepted_in_header_bearer_token_or_body_and_all_keys_must_be_valid() {
 }
 
 #[test]
-fn call_without_v3_is_refused_with_the_remedy() {
+fn path_without_v3_is_refused_with_the_remedy() {
     let call = |sandbox: &Sandbox| {
         let key = [("X-Smtp2go-Api-Key", sandbox.key())];
         let body = mail().to_string();
@@ -309,7 +309,7 @@ fn call_without_v3_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn each_kind_of_strictness_has_a_switch() {
+fn each_strict_check_can_be_enabled_separately() {
     let null = mail_with(&json!({}));
     let with = |field: &str, value: Value| {
         let mut mail = null.clone();

@@ -1,4 +1,4 @@
-//! Limits the time of hostile inputs of 1 MB: see `support/hurt.rs`.
+//! Hostile inputs of 1 MB are handled within a time limit: see `support/hurt.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // tests
 

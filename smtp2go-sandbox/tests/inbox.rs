@@ -598,7 +598,7 @@ fn search_finds_mails_by_words_in_any_letter_case() {
 }
 
 #[test]
-fn search_looks_in_the_subject_the_sender_the_recipients_or_the_files() {
+fn search_can_be_restricted_to_subject_sender_recipients_or_attachments() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let mut first = json!({ "sender": "shop@example.com", "to": ["jane@example.net"],
                             "cc": ["carl@example.net"], "subject": "First order",
@@ -633,7 +633,7 @@ fn search_looks_in_the_subject_the_sender_the_recipients_or_the_files() {
 }
 
 #[test]
-fn row_of_a_long_mail_is_cut() {
+fn row_of_a_long_mail_is_truncated() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let name = "é".repeat(5_000);
     let to: Vec<_> = (0..100)

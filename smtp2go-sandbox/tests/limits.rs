@@ -169,7 +169,7 @@ fn streams_and_waits_leave_connections_to_others() {
 }
 
 #[test]
-fn body_beyond_the_total_of_bodies_in_progress_gets_503() {
+fn body_beyond_the_total_size_limit_of_bodies_in_progress_gets_503() {
     const MB: usize = 1_000_000;
     // The minimum of the limit: 128 MiB.
     let sandbox = patient().keep_bytes(MB).start_blocking().unwrap();
@@ -408,7 +408,7 @@ fn connection_with_a_slow_reply_is_not_idle() {
     assert_open_or_more(&mut live);
 }
 
-/// Asserts that the connection has more bytes or is open.
+/// Asserts that the connection is open or has unread bytes.
 fn assert_open_or_more(stream: &mut TcpStream) {
     stream
         .set_read_timeout(Some(Duration::from_millis(1)))

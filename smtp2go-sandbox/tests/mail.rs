@@ -220,7 +220,7 @@ fn request_without_content_or_with_broken_headers_is_refused() {
 }
 
 #[test]
-fn template_that_makes_a_blank_body_is_refused() {
+fn template_that_renders_a_blank_body_is_refused() {
     let sandbox = sandbox();
     let template = json!({
         "id": "blank", "template_name": "Blank", "subject": "Hi",

@@ -375,7 +375,8 @@ fn text(schema: &Map<String, Value>, random: &mut Rng) -> String {
         .collect()
 }
 
-/// Makes every kind of invalid value from a valid one: its path and the changed value.
+/// Adds every kind of invalid value made from a valid one to `found`: the path of the field, and the
+/// changed value.
 fn forbidden(
     api: &Api,
     schema: &Value,
@@ -522,7 +523,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Returns the field that a reply refuses as invalid.
+/// Returns the field that a validation error names. `None` for any other reply.
 fn refused(reply: &Reply) -> Option<String> {
     if reply.status != 400 {
         return None;
@@ -540,7 +541,8 @@ fn cases() -> u64 {
     std::env::var("SANDBOX_RANDOM").map_or(CASES, |cases| cases.parse().unwrap())
 }
 
-/// Returns an operation's request schema, and a valid request. A key in the body is the sandbox's.
+/// Returns an operation's request schema, and a valid request. If the operation takes a key in the body,
+/// the request has `key`.
 fn make(api: &Api, operation: &Value, key: &str, random: &mut Rng) -> (Value, Value) {
     let schema = match &operation["request"] {
         Value::Null => json!({ "type": "object", "additionalProperties": false }),
@@ -580,7 +582,7 @@ fn request_that_the_spec_allows_is_not_refused() {
 }
 
 #[test]
-fn request_that_the_spec_forbids_is_refused_by_the_fields_name() {
+fn request_that_the_spec_forbids_is_refused_with_the_name_of_the_field() {
     let api = Api::read();
     let sandbox = sandbox(true);
     let mut client = Client::new(&sandbox);

@@ -687,7 +687,7 @@ fn delivery_is_given_up_after_35_attempts_or_at_once_for_a_forbidden_url() {
 }
 
 #[test]
-fn function_receives_each_delivery_that_is_given_up() {
+fn on_give_up_receives_each_delivery_that_is_given_up() {
     let (sender, given_up) = mpsc::channel();
     let sandbox = started(Sandbox::builder().on_give_up(move |delivery| {
         let last = delivery.attempts().last().unwrap().error().unwrap();

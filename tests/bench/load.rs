@@ -7,13 +7,13 @@ pub const KEY: &str = "api-00000000000000000000000000000000";
 pub const SENDER: &str = "Acme <noreply@example.com>";
 pub const RECIPIENT: &str = "Jane Doe <jane@example.net>";
 pub const SUBJECT: &str = "Your order 10042 is on its way";
-/// The HTML body. With the rest of the mail about 2 KB, with quotes and line breaks.
+/// The HTML body, with quotes and line breaks. The whole mail has about 2 KB.
 pub const HTML: &str = include_str!("mail.html");
 pub const TEXT: &str = include_str!("mail.txt");
-/// Mails at the same time in the mode `flight`.
+/// Number of concurrent mails in the mode `flight`.
 pub const IN_FLIGHT: usize = 64;
 
-/// How to send.
+/// The way in which mails are sent.
 pub enum Mode {
     /// One mail after the other.
     Send,
@@ -27,7 +27,7 @@ pub enum Mode {
     Memory(PathBuf),
 }
 
-/// BASE-URL MODE COUNT [FILE]
+/// Parses the arguments `BASE-URL MODE COUNT [FILE]`.
 pub fn arguments() -> Result<(String, Mode, usize), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut next = |what: &str| {

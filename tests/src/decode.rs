@@ -19,7 +19,7 @@ pub struct Coded {
     pub value: Value,
     /// Paths of members that the type has no field for.
     pub unknown: Vec<String>,
-    /// Its `Debug` output.
+    /// The `Debug` output of the value.
     pub debug: String,
 }
 

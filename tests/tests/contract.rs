@@ -390,7 +390,7 @@ struct Values<'a> {
     definitions: &'a Value,
     rng: &'a mut Rng,
     filling: Filling,
-    /// One in `slip` values is beyond its limits. 0: all values are within.
+    /// On average, one in `slip` values breaks a rule. 0: no value does.
     slip: u32,
 }
 
@@ -420,7 +420,8 @@ impl<'a> Values<'a> {
         self.slip > 0 && self.rng.u32(..self.slip) == 0
     }
 
-    /// Returns a value that breaks a rule, at the random rate and if there is a rule.
+    /// Returns a value that breaks a rule, at the rate of `slip`. `None` if the value is to stay, or if no rule
+    /// applies to it.
     fn slipped(&mut self, schema: &Value, value: &Value) -> Option<Value> {
         if !self.slips() {
             return None;

@@ -134,7 +134,7 @@ fn assert_sent(call: &Call, operation: &Operation, key: &str) {
     assert_eq!(sent, wanted, "{id}");
 }
 
-/// Checks that a group's method returns `data`, or the whole reply if it has none.
+/// Checks that a group's method returned the `data` of the reply, or the whole reply if it has no `data`.
 fn assert_handed_out(data: Value, body: &Value, id: &str) {
     let (wanted, data) = match body.get("data") {
         Some(wanted) => (

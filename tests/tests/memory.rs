@@ -65,7 +65,7 @@ fn repeated(start: &str, unit: &str, end: &str, size: usize, limit: usize) -> St
     }
 }
 
-/// Returns members or items that take much more memory than bytes, or that are long.
+/// Returns members or items that are long, or whose decoded values take much more memory than their text.
 fn units() -> Vec<(&'static str, String)> {
     vec![
         ("empty objects", "{}".to_owned()),

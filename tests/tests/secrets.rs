@@ -1,5 +1,5 @@
-//! `Debug` of the generated types shows no secret: not those that an `Auth` puts into a webhook,
-//! and not those in URLs and fields that the spec marks.
+//! `Debug` of the generated types omits all secrets: those that an `Auth` puts into a webhook, and those
+//! in URLs and in fields that the spec marks.
 
 // Tests fail by panics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

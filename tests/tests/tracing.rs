@@ -442,8 +442,8 @@ async fn no_secret_is_logged_by_any_operation_or_error() {
     }
 }
 
-/// Collects the Rust files below a folder, without comments. Of a file with tests at its end, only
-/// these.
+/// Collects the Rust files below a folder, without comments. Keeps only the tests of a file with both code
+/// and tests.
 fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -471,8 +471,8 @@ fn tests_below(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// Collects the fields that the spec marks as secret, except ids, which are keys and recognised by
-/// their form.
+/// Collects the fields that the spec marks as secret, except ids: these are API keys, which are recognised
+/// by their form.
 fn sensitive(spec: &Value, found: &mut BTreeSet<String>) {
     match spec {
         Value::Array(items) => items.iter().for_each(|item| sensitive(item, found)),

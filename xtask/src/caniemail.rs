@@ -238,8 +238,8 @@ pub fn update(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the JSON of the features, one per line, each with its patterns and its support by the latest
-/// version of each client, one letter each: `y` full, `a` partial, `n` none, `u` unknown.
+/// Returns the features as JSON, one per line. Each has its patterns, and for each client a letter for the
+/// support by its latest version: `y` full, `a` partial, `n` none, `u` unknown.
 fn compact(data: &Value) -> Result<String, String> {
     let features = list(&data["data"]);
     let mut clients: Vec<(&str, &str)> = Vec::new();

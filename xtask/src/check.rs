@@ -313,7 +313,7 @@ fn described(value: &Value, pointer: &str, what: &str, problems: &mut Problems) 
     }
 }
 
-/// A body must be JSON, and its schema a component that is an object.
+/// Checks that a body is JSON, and that its schema is a component that is an object.
 fn object_content(
     document: Document<'_>,
     body: &Value,

@@ -51,7 +51,7 @@ pub(crate) fn check(document: Document<'_>, problems: &mut Problems) {
     }
 }
 
-/// The extensions of a schema and of those inside it.
+/// Checks the extensions of a schema and of the schemas inside it.
 fn schemas(document: Document<'_>, schema: &Value, pointer: &str, problems: &mut Problems) {
     schema_extensions(document, schema, pointer, problems);
     for (name, property) in map(&schema["properties"]) {

@@ -60,7 +60,7 @@ pub struct KnownError {
 pub struct Operation {
     /// The operation id, `<group>_<action>`.
     pub id: String,
-    /// The group, which is the tag in the document.
+    /// The API group: the tag in the document.
     pub group: String,
     /// The id without its group.
     pub action: String,
@@ -166,9 +166,9 @@ pub struct Object {
 pub struct BasedOn {
     /// The object with the state.
     pub reply: String,
-    /// Fields of the request, each with another name that the reply has for it.
+    /// Pairs of a field of the request and the different name of this field in the reply.
     pub names: Vec<(String, String)>,
-    /// Fields of the request, each with texts of the reply that mean "not set".
+    /// Pairs of a field of the request and the values in the reply that mean "not set".
     pub unset: Vec<(String, Vec<String>)>,
 }
 
@@ -181,7 +181,7 @@ pub struct Field {
     pub description: String,
     /// Whether the document marks it as deprecated.
     pub deprecated: bool,
-    /// Its shape.
+    /// The shape of the value.
     pub shape: Shape,
     /// Whether a request requires it. Never true for replies.
     pub required: bool,
@@ -189,7 +189,7 @@ pub struct Field {
     pub always_send: Option<bool>,
     /// `default`, as JSON, for the documentation only.
     pub default: Option<String>,
-    /// Other names under which a reply may have it.
+    /// Other names that the field may have in a reply.
     pub also_named: Vec<String>,
     /// Constraints of the value, checked before it is sent.
     pub limits: Limits,
@@ -206,12 +206,12 @@ pub enum Shape {
     One(Scalar),
     /// A list.
     List(Scalar),
-    /// Names to values.
+    /// A map from names to values.
     Map(Scalar),
 }
 
 impl Shape {
-    /// Its shape.
+    /// Returns the type of the value, of the items or of the values of the map.
     pub fn scalar(&self) -> &Scalar {
         match self {
             Self::One(scalar) | Self::List(scalar) | Self::Map(scalar) => scalar,
@@ -265,9 +265,9 @@ pub struct Limits {
     pub one_of: Vec<i64>,
     /// Whether only known values are allowed.
     pub known: bool,
-    /// Whether the text becomes a header, and so can't have control characters.
+    /// Whether the text becomes a header. Such a text can't contain control characters.
     pub header: bool,
-    /// Maximum number of days that a time is ahead.
+    /// Maximum number of days that a time may be in the future.
     pub days_ahead: Option<u64>,
     /// Texts that the service refuses, in any letter case.
     pub refused: Vec<String>,

@@ -61,8 +61,8 @@ pub(crate) fn api(document: Document<'_>, mark: &str) -> Value {
     api.into()
 }
 
-/// Returns the schema of an event, with every type that a field has been seen with: like the
-/// service, the sandbox does not always post the documented type.
+/// Returns the schema of an event. It allows every type that was seen in a field, because the sandbox, like
+/// the service, does not always post the documented type.
 fn event(document: Document<'_>, schema: &Value) -> Value {
     let component = document.resolve(schema);
     let mut event = schema::convert(document, component);

@@ -34,7 +34,7 @@ pub(crate) struct Request {
 /// Number of mails in cases that list many large mails.
 const MANY: usize = 100;
 
-/// Replaced at the end of a form by the token of the sandbox's pages.
+/// Placeholder at the end of a form for the token of the sandbox's pages.
 const TOKEN: &str = "{token}";
 
 /// The result of a case.
@@ -125,7 +125,7 @@ fn exchange(
     Ok((status, body))
 }
 
-/// Makes a call of the API.
+/// Returns a request to the API.
 fn call(path: &str, body: &Value) -> Request {
     raw_call(path, body.to_string().into_bytes())
 }
@@ -139,7 +139,7 @@ fn raw_call(path: &str, body: Vec<u8>) -> Request {
     }
 }
 
-/// Makes a POST to the inbox or the admin endpoints.
+/// Returns a POST request to the inbox or the admin endpoints.
 fn own(path: &str, body: impl Into<Vec<u8>>) -> Request {
     Request {
         method: "POST",
@@ -158,7 +158,7 @@ fn get(path: impl Into<String>) -> Request {
     }
 }
 
-/// Makes a mail with these fields.
+/// Returns a mail with these fields.
 fn mail(fields: Value) -> Value {
     let mut mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": "Hi",
                            "text_body": "Hello" });
@@ -211,7 +211,7 @@ fn shown(sent: Request) -> Vec<Request> {
     ]
 }
 
-/// Sends a mail with this style sheet, repeated, and once more as attributes.
+/// Sends a mail with these style rules, repeated, in a `<style>` element and in a `style` attribute.
 fn css(size: usize, text: &str) -> Vec<Request> {
     let css = fill(size / 2, text);
     let html = format!("<p style=\"{css}\"><style>{css}");
@@ -239,7 +239,7 @@ fn headers(size: usize, headers: &str) -> Vec<Request> {
     ))
 }
 
-/// Sends a message with a text, which it needs, and with this part.
+/// Sends a message with this part and a text part, because a message without a body is refused.
 fn beside_a_text(part: &str) -> Vec<Request> {
     mime(&format!(
         "From: a@example.com\r\nTo: b@example.net\r\nMIME-Version: 1.0\r\n\
@@ -262,12 +262,12 @@ fn part(size: usize, header: &str, text: &str) -> Vec<Request> {
     beside_a_text(&format!("{header}\r\n\r\n{text}\r\n"))
 }
 
-/// Repeats a text up to a number of bytes.
+/// Repeats a text until it has about `size` bytes.
 fn fill(size: usize, text: &str) -> String {
     text.repeat(size / text.len())
 }
 
-/// Makes texts from ascending numbers, up to a number of bytes with separators.
+/// Makes texts from ascending numbers, until they have about `size` bytes together with their separators.
 fn numbered(size: usize, text: impl Fn(usize) -> String) -> Vec<String> {
     let mut texts = Vec::new();
     let mut bytes = 0;

@@ -13,7 +13,7 @@ pub const MAILS: usize = 10;
 /// Number of jobs for each mail.
 pub const JOBS: usize = 3;
 
-/// Starts a local SMTP2GO: the first reply is lost, and so is the second mail.
+/// Starts a local SMTP2GO. It accepts the first mail but loses the reply, and loses the second mail.
 pub async fn local() -> (Sandbox, Client) {
     let lost = |nth, sent| Fault::reset().on("email_send").nth(nth).carried_out(sent);
     let sandbox = Sandbox::builder()

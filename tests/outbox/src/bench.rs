@@ -19,7 +19,7 @@ use crate::Result;
 use crate::cluster::Cluster;
 use crate::database::Pool;
 
-/// The file, beside this package's manifest, and the heading of the section to replace.
+/// The file with the results, beside this package's manifest, and the heading of the section to replace.
 const RESULTS: &str = "RESULTS.md";
 const HEADING: &str = "# Throughput\n";
 
@@ -28,9 +28,9 @@ const MANY: i64 = 1_000_000;
 /// Number of claims whose average cost is measured.
 const CLAIMS_MEASURED: i64 = 500;
 const WORKERS: usize = 2;
-/// Mails that a worker sends at once, and connections of the baseline for each worker.
+/// Number of mails that a worker sends at once, and of connections that the baseline has per worker.
 const CONCURRENCY: usize = 8;
-/// Rounds in which baseline and workers alternate. The median counts.
+/// Number of rounds in which baseline and workers alternate. The median counts.
 const ROUNDS: usize = 3;
 /// Duration of a round, after its warm-up.
 const ROUND: Duration = Duration::from_secs(8);
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const FILL: &str = "INSERT INTO smtp2go_outbox (key, mail)
     SELECT $2 || number, replace($3, $2, $2 || number)::json
     FROM generate_series(1, $1) AS number";
-/// The baseline, a bare queue: the same changes of the same row, without sending.
+/// The baseline, a bare queue: makes the same changes to a row as the outbox, but sends nothing.
 const CLAIM: &str =
     "UPDATE smtp2go_outbox SET state = 'sending', fence = nextval('smtp2go_outbox_fence'),
         owner = 'baseline', attempt_since = statement_timestamp(), attempts = attempts + 1,
@@ -54,9 +54,10 @@ const CLAIM: &str =
 const RECORD: &str = "UPDATE smtp2go_outbox SET state = 'sent', email_id = $3,
         sent_at = statement_timestamp(), updated_at = statement_timestamp()
     WHERE key = $1 AND fence = $2 AND state = 'sending'";
-/// Each claim takes a fence. Counting rows would cost more than the claims.
+/// The number of claims, since each claim takes a value of this sequence. Counting rows would cost more
+/// than the claims.
 const CLAIMED: &str = "SELECT last_value FROM smtp2go_outbox_fence";
-/// Time and pages of the outbox's claims.
+/// The number of the outbox's claims, and the average time and pages of a claim.
 const CLAIMS: &str = "SELECT sum(calls)::bigint, sum(total_exec_time) / sum(calls),
         (sum(shared_blks_hit + shared_blks_read) / sum(calls))::float8
     FROM pg_stat_statements
@@ -88,7 +89,7 @@ pub(crate) async fn worker(arguments: WorkerArguments) -> Result<()> {
     Ok(())
 }
 
-/// Measures, and prints and writes the table.
+/// Runs all measurements, and prints and writes the table.
 pub(crate) async fn run() -> Result<()> {
     let bench = Bench::start().await?;
     bench.fill("few-", FEW).await?;

@@ -47,7 +47,7 @@ pub(crate) struct Database {
     cluster: Option<Mutex<Cluster>>,
 }
 
-/// A pool of either engine.
+/// A connection pool for SQLite or PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
@@ -76,7 +76,7 @@ impl Pool {
     }
 }
 
-/// Number of mails by progress.
+/// Numbers of mails in the table, by state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) queued: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Counts {
     pub(crate) ended: u64,
 }
 
-/// Runs one expression on either pool.
+/// Runs the same expression on the pool of either engine.
 macro_rules! on {
     ($pool:expr, $with:ident => $do:expr) => {
         match $pool {
@@ -97,7 +97,8 @@ macro_rules! on {
 }
 
 impl Database {
-    /// Starts a server with data in the folder, or chooses a file in it. There is no outbox yet.
+    /// Starts a PostgreSQL server with its data in `folder`, or chooses an SQLite file in it. Does not create
+    /// the outbox's tables.
     pub(crate) async fn start(engine: Engine, folder: &Path) -> Result<Self> {
         match engine {
             Engine::Sqlite => {

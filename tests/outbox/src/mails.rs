@@ -12,7 +12,7 @@ use crate::Result;
 pub(crate) const LARGE: u64 = 256 * 1024;
 /// Maximum number of mails with that file, because the sandbox keeps each.
 const LARGE_MAILS: u64 = 100;
-/// Interval between mails with that file in smaller runs.
+/// In small runs, one in this number of mails has that file. In larger runs, fewer mails have it.
 const LARGE_EVERY: u64 = 8;
 
 /// Writes the file that large mails have attached.
@@ -22,12 +22,12 @@ pub(crate) fn write_large_file(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The key of a mail that is put.
+/// The key of a queued mail.
 pub(crate) fn key(number: u64) -> String {
     format!("order-{number:06}")
 }
 
-/// The key of a mail whose transaction is rolled back, and which must appear nowhere.
+/// The key of a mail whose transaction is rolled back. The key must appear nowhere.
 pub(crate) fn key_of_rolled_back(number: u64) -> String {
     format!("rolled-back-{number:06}")
 }

@@ -1,4 +1,4 @@
-//! The places in a send where a worker is ended, and how.
+//! The points of a send at which a worker is killed or stopped.
 
 use std::time::Duration;
 

@@ -17,19 +17,19 @@ use crate::Result;
 const WINDOW: u32 = 8 * 1024;
 /// Bytes of a TCP segment.
 const SEGMENT: u32 = 1024;
-/// Maximum number of bytes of a body before it is held. The kernel's buffer grows with the bytes
-/// that have passed.
+/// Maximum number of bytes of a body that pass before it is held. The kernel's buffer grows with the
+/// bytes that have passed.
 const FIRST: u64 = 8 * 1024;
 /// Maximum length of a request's head.
 const HEAD: usize = 64 * 1024;
 const PATH: &[u8] = b"POST /v3/email/send ";
 
-/// Which request is held in the middle of its body.
+/// Selects the request that is held in the middle of its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hold {
-    /// Counts the mails that are large enough, from 1.
+    /// Number of the request among those that are large enough, counted from 1.
     pub(crate) nth: u64,
-    /// Minimum body length of a mail that counts.
+    /// Minimum body length of a request that is counted.
     pub(crate) min_bytes: u64,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Lets the rest of the body pass. The result becomes true when all of it has.
+    /// Lets the rest of the body pass. The returned flag becomes true when the whole body has passed.
     pub(crate) fn release(self) -> Arc<AtomicBool> {
         let _ = self.release.send(());
         self.whole

@@ -37,11 +37,11 @@ const KILLS: u64 = 20;
 const DATABASE_KILLS: u64 = 3;
 /// Downtime of the database's server after a kill.
 const DATABASE_GONE: Duration = Duration::from_secs(2);
-/// Interval of reading the table.
+/// Interval at which the table is read.
 const LOOK: Duration = Duration::from_millis(300);
-/// Seconds between two lines about the progress.
+/// Interval of progress lines, in seconds.
 const SHOW: u64 = 10;
-/// Time limit of a run, plus a second for each 10 mails.
+/// Time limit of a run without mails. Each 10 mails add a second.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Faults of calls to `/email/send`: the fault in the sandbox's syntax, and its chance in 10,000.
@@ -61,7 +61,7 @@ const FAULTS: [(&str, u32); 14] = [
     ("status=502:carried-out=yes:html", 50),
     ("status=502:html", 50),
 ];
-/// Faults of look-ups, in the same form.
+/// Faults of look-ups, with the same columns.
 const LOOK_UP_FAULTS: [(&str, u32); 3] =
     [("reset", 200), ("status=500:json", 200), ("truncate", 200)];
 

@@ -8,7 +8,8 @@ use clap::ValueEnum as _;
 
 use crate::point::{Blow, Fate, Kind, Point, Trap};
 
-/// Points at which a worker is stopped: the late worker must neither send nor overwrite.
+/// Points at which a worker is stopped until its lease is over. When it resumes, it must neither send the
+/// mail nor overwrite its row.
 const STOPS: [Option<Point>; 5] = [
     Some(Point::AfterWrite),
     Some(Point::BeforeSend),
@@ -22,7 +23,7 @@ const RARE: Kind = (Blow::Stop, Some(Point::MidBody));
 const AHEAD: u64 = 10;
 /// Number of mails that are reserved for each signal.
 const RESERVED: u64 = 4;
-/// Mails that are added if none is left before all signals are sent.
+/// Number of mails that are added if none is left before all signals are sent.
 const MORE: u64 = 4;
 /// Maximum number of mails that a worker sends before a signal.
 const MOST: u64 = 200;
@@ -31,7 +32,7 @@ const MOST: u64 = 200;
 #[derive(Debug)]
 pub(crate) struct Schedule {
     random: fastrand::Rng,
-    /// Signals to be sent, the last one first. One that a worker did not receive comes back.
+    /// Signals to be sent, the last one first. A signal that a worker did not receive is put back.
     deck: Vec<Kind>,
     wanted: BTreeMap<Kind, u64>,
     sent: BTreeMap<Kind, u64>,

@@ -21,9 +21,9 @@ use crate::relay::{Held, Hold, Relay};
 use crate::schedule::Schedule;
 use crate::times;
 
-/// How long a worker may take to end after SIGTERM.
+/// Time limit for a worker to end after SIGTERM.
 const SHUTDOWN: Duration = Duration::from_secs(20);
-/// How long a worker may take to come to its point.
+/// Time limit for a worker to reach the point of its signal.
 const TRAP: Duration = Duration::from_secs(4);
 /// Pause before starting a worker that would end without a signal.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -37,11 +37,11 @@ const AFTER_STOP: Duration = Duration::from_millis(500);
 pub(crate) struct Shared {
     pub(crate) schedule: Mutex<Schedule>,
     pub(crate) progress: Mutex<Progress>,
-    /// Mails that may be in the table.
+    /// Number of mails that may be in the table.
     pub(crate) share: watch::Receiver<u64>,
     /// True as soon as every mail is done.
     pub(crate) done: watch::Receiver<bool>,
-    /// Arguments of a worker that are the same for each.
+    /// Arguments that all workers have in common.
     pub(crate) arguments: Vec<String>,
     pub(crate) folder: PathBuf,
     pub(crate) mails: u64,
@@ -50,12 +50,11 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Number of the last mail that was queued, as the worker reported. Mails are queued one after the
-    /// other.
+    /// Number of the last queued mail that the worker reported. Mails are queued one after the other.
     pub(crate) put: u64,
-    /// Mails that are neither sent nor held.
+    /// Number of mails that are neither sent nor held.
     pub(crate) left: u64,
-    /// Workers that were started.
+    /// Number of worker processes that were started.
     pub(crate) lives: u64,
 }
 
@@ -63,7 +62,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps one worker running until all is done. The first one also puts the mails.
+/// Keeps one worker running until every mail is done. The first worker also queues the mails.
 pub(crate) async fn keep(shared: Arc<Shared>, number: usize, mut relay: Relay) -> Result<()> {
     let mut done = shared.done.clone();
     while !*done.borrow() {

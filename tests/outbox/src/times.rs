@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// The client's idle timeout: maximum time without a byte sent or received.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(800);
-/// Deadline of a send. A large mail has [`UPLOAD`] in addition.
+/// Deadline of a send. For a large mail, [`UPLOAD`] is added.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(1500);
-/// How long a mail belongs to a worker.
+/// Duration of a lease, during which a mail belongs to a worker.
 pub(crate) const LEASE: Duration = Duration::from_millis(2500);
-/// Time between the latest end of a send and the end of its lease.
+/// Minimum time between the end of a send and the end of its lease.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_millis(500);
 /// Extension of the lease of a large mail.
 pub(crate) const UPLOAD: Duration = Duration::from_secs(6);
@@ -17,11 +17,11 @@ pub(crate) const UPLOAD: Duration = Duration::from_secs(6);
 pub(crate) const ASLEEP: Duration = Duration::from_secs(6);
 /// How long an event takes to appear in the sandbox's activity.
 pub(crate) const LAG: Duration = Duration::from_secs(1);
-/// How long a mail is looked for before it counts as absent, if no later event proves it.
+/// How long a mail is looked up before it counts as absent, unless a later event proves its absence sooner.
 pub(crate) const GIVE_UP: Duration = Duration::from_millis(2500);
 /// Largest difference between the clocks of the outbox and the sandbox.
 pub(crate) const MARGIN: Duration = Duration::from_secs(1);
-/// How long after a worker's last look-up another one makes look-ups.
+/// Time from a worker's last look-up until another worker takes over the look-ups.
 pub(crate) const HANDOVER: Duration = Duration::from_secs(1);
 /// Interval of an idle worker's queries.
 pub(crate) const POLL: Duration = Duration::from_millis(200);

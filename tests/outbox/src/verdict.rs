@@ -24,7 +24,7 @@ pub(crate) struct Evidence {
 /// The number of mails by outcome, and the problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Accepted exactly once.
+    /// Number of mails accepted exactly once.
     pub(crate) once: usize,
     /// Number of mails accepted more than once.
     pub(crate) twice: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Verdict {
     pub(crate) unknown: usize,
     /// Number of mails held for an operator.
     pub(crate) held: usize,
-    /// One line each, with the key.
+    /// The problems, each as a line with the key of the mail.
     pub(crate) problems: Vec<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::point::Trap;
 use crate::trap::{Events, Trapper};
 use crate::{Result, mails, times};
 
-/// Mails that a worker sends at once.
+/// Maximum number of mails that a worker sends at once.
 const CONCURRENCY: usize = 2;
 const CONNECTIONS: u32 = 8;
 /// Before every mail whose number is a multiple of this, a transaction is rolled back.

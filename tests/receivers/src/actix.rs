@@ -38,7 +38,7 @@ where
     }
 }
 
-/// A route of an application; its data is the [`Receiver`].
+/// A handler for a route. The application's data is the [`Receiver`].
 pub async fn print(request: HttpRequest, body: Bytes, receiver: Data<Receiver>) -> HttpResponse {
     webhook(&request, &body, &receiver, |event| async move {
         println!("{:?}", event.name());

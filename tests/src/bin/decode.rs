@@ -46,7 +46,7 @@ fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "{}", one_line(&message.to_string()));
 }
 
-/// A closed pipe of the reader is not an error.
+/// Returns whether the reader of standard output still reads. A closed pipe is not an error.
 fn written(done: io::Result<()>) -> Result<Reader, String> {
     match done {
         Ok(()) => Ok(Reader::Reads),

@@ -333,7 +333,7 @@ pub(crate) fn lines(text: &str) -> Vec<Attribute> {
 }
 
 struct Docs {
-    /// Whether to split into lines; otherwise they are joined.
+    /// True: splits documentation into one attribute per line. False: joins these attributes.
     split: bool,
 }
 
@@ -419,7 +419,7 @@ fn without_serde(derives: TokenStream) -> TokenStream {
 }
 
 struct Paths {
-    /// Whether to shorten the paths; otherwise they are lengthened.
+    /// True: shortens the paths. False: restores the long ones.
     short: bool,
 }
 

@@ -140,14 +140,14 @@ impl<'a> Struct<'a> {
         })
     }
 
-    /// An optional field.
+    /// Returns the identifier and the shape of an optional field.
     fn field(&self, wire: &str) -> Option<(&'a proc_macro2::Ident, &'a Shape)> {
         let field = self.object.fields.iter().find(|field| field.wire == wire)?;
         let plain = !field.required && field.always_send.is_none();
         plain.then_some((self.idents.get(wire)?, &field.shape))
     }
 
-    /// Returns its default as an `Option` of a literal.
+    /// Returns the default of a field as code: an `Option` of a number.
     fn default(&self, wire: &str) -> TokenStream {
         let field = self.object.fields.iter().find(|field| field.wire == wire);
         let default = field.and_then(|field| field.default.as_ref());

@@ -65,13 +65,13 @@ pub(super) fn modules(view: &View, code: &Code, names: &Structs) -> Result<Modul
     Ok(modules)
 }
 
-/// Wire name → identifier, for a struct that progenitor generated.
+/// Identifiers of the fields of a struct that progenitor generated, by wire name.
 pub(super) type Identifiers = BTreeMap<String, Ident>;
 
-/// Name → identifiers.
+/// Identifiers of the fields of all structs, by the name of the struct.
 pub(super) type Structs = BTreeMap<String, Identifiers>;
 
-/// Returns progenitor's identifiers of the fields.
+/// Returns progenitor's identifiers of the fields of all structs.
 pub(super) fn names(code: &Code) -> Structs {
     let fields = |item: &ItemStruct| {
         let fields = item.fields.iter();
@@ -170,8 +170,8 @@ fn schema(object: &Object, ident: &Ident, field: &Field) -> Option<Attribute> {
         .then(|| parse_quote!(#[cfg_attr(feature = "schemars", schemars(#(#words),*))]))
 }
 
-/// Returns a member for `object::reply!` and `object::request!`: its field, and its name if it
-/// differs, as for the field `r#type`.
+/// Returns a member for `object::reply!` and `object::request!`: the field, and its wire name if the two
+/// differ, as for `r#type`.
 fn member(ident: &Ident, wire: &str) -> TokenStream {
     let name = (ident != wire).then(|| quote!(= #wire));
     quote!(#ident #name)

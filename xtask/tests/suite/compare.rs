@@ -343,7 +343,7 @@ fn equivalent_notations_are_no_difference() {
 }
 
 #[test]
-fn only_limits_of_all_alternatives_count() {
+fn only_the_loosest_limit_of_all_alternatives_counts() {
     let limited = |schema: &str| {
         edited(
             "note: {type: string, format: text, deprecated: true}",
@@ -694,7 +694,7 @@ fn decision_covers_the_difference_that_it_records() {
 }
 
 #[test]
-fn exception_is_not_covered_by_its_decision() {
+fn place_in_except_is_not_covered_by_the_decision() {
     let foreign = OURS.replace("x-extensible-enum: [low, high, '']", "description: Speed.");
     let foreign = foreign.replace("x-extensible-enum: [open, done]", "description: State.");
     let open = |except: &str| {

@@ -1,4 +1,4 @@
-//! Our rules for the document: it follows them, and each detects a violation.
+//! The document follows our rules, and each rule detects a violation.
 
 use serde_json::{Value, json};
 use xtask::spec::lint;

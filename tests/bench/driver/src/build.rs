@@ -9,7 +9,7 @@ use crate::median;
 use crate::run::{Program, Result, run};
 use crate::table::{Row, Table, Unit};
 
-/// Rounds of clean builds of all programs; the median counts.
+/// Number of clean builds of each program. The median counts.
 const ROUNDS: usize = 3;
 
 /// Cargo, in the folder of the benchmark.
@@ -26,7 +26,8 @@ const HAND_DEFAULT: Variant = ("hand", &["reqwest-default"]);
 const SDK_DEFAULT: Variant = ("sdk", &["default"]);
 const SDK_RAW: Variant = ("sdk", &["default", "raw"]);
 
-/// Maximum number of crates of the SDK by default, and the number that the feature `raw` adds.
+/// Maximum number of crates in the dependency tree of the program with the SDK's default features, and the
+/// number that the feature `raw` adds.
 const CRATES: u64 = 89;
 const CRATES_OF_RAW: u64 = 7;
 

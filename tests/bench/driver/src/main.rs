@@ -14,12 +14,12 @@ use build::Cargo;
 use run::{Program, Result, Server};
 use table::{Row, Table, Unit};
 
-/// Interleaved rounds of measurements that vary; the median counts.
+/// Number of rounds that alternate between the programs, for measurements that vary. The median counts.
 const ROUNDS: usize = 7;
-/// Rounds with many mails in flight. There are more of them, because the kernel uses more than half
-/// of the CPU time, and its share varies with the load of the machine.
+/// Number of rounds with many mails in flight. There are more than of other measurements, because the
+/// kernel uses more than half of the CPU time, and its share varies with the load of the machine.
 const FLIGHT_ROUNDS: usize = 41;
-/// Number of mails in each of two runs, whose difference is measured.
+/// Number of mails in each of two runs. The difference between the runs is measured.
 const INSTRUCTIONS: [u64; 2] = [200, 1200];
 const FLIGHT: [u64; 2] = [640, 20_640];
 const FILES: [u64; 2] = [1, 5];

@@ -1,4 +1,4 @@
-//! Foreign pages, repointed names and links in mails can't control the sandbox.
+//! Foreign pages, DNS rebinding and links in mails can't control the sandbox.
 
 use fantoccini::Locator;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use smtp2go_sdk::{Client, Email};
 
 use crate::support::{Browser, email, eventually, run, sandbox};
 
-/// Returns the address of a sandbox under another name.
+/// Returns the URL of a sandbox's inbox with another host name.
 fn under(name: &str, sandbox: &Sandbox) -> String {
     sandbox.inbox_url().replace("127.0.0.1", name)
 }
@@ -30,7 +30,7 @@ async fn fetched(browser: &Browser, base: &str, requests: Value) -> Vec<Value> {
 }
 
 #[test]
-fn page_on_a_repointed_name_reads_and_changes_nothing() {
+fn page_on_a_rebound_name_reads_and_changes_nothing() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Private")).await.unwrap();
@@ -163,7 +163,7 @@ fn page_of_another_site_changes_nothing() {
     });
 }
 
-/// Starts a sandbox with a name for which the browser does not send the origin.
+/// Starts a sandbox with an allowed host name for which the browser does not send the origin.
 async fn named(name: &str) -> (Sandbox, Client) {
     let sandbox = Sandbox::builder().allowed_host(name).start().await.unwrap();
     let client = Client::builder(sandbox.key())

@@ -1,18 +1,18 @@
-//! Where the parts of a page are.
+//! The positions and sizes of the parts of a page.
 
 use serde_json::Value;
 use smtp2go_sdk::{Attachment, Email};
 
 use crate::support::{Browser, Look, Receiver, email, run, sandbox};
 
-/// Whether the frame has the height of the mail, and the copy that was measured is gone.
+/// A script: whether the frame has the height of the mail, and the measured copy is removed.
 const FITTED: &str = "return document.querySelector('.mail-frame').style.height !== '' \
      && document.querySelectorAll('iframe').length === 1";
 
 const HEIGHT: &str = "return document.querySelector('.mail-frame').getBoundingClientRect().height";
 
 #[test]
-fn short_mails_events_and_actions_are_visible_without_scrolling() {
+fn events_and_actions_of_a_short_mail_are_visible_without_scrolling() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let receiver = Receiver::open().await;
@@ -111,7 +111,7 @@ fn frame_has_the_height_of_its_mail_within_bounds() {
 }
 
 #[test]
-fn no_button_or_tab_is_broken_into_two_lines_on_a_phone() {
+fn text_of_buttons_and_tabs_does_not_wrap_on_a_phone() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let receiver = Receiver::open().await;

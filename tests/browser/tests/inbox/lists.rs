@@ -5,7 +5,7 @@ use smtp2go_sdk::types::{DomainAddRequest, TemplateAddRequest, WebhookAddRequest
 
 use crate::support::{Browser, Receiver, email, run, sandbox};
 
-/// The texts of the list's rows, without line breaks.
+/// A script that returns the texts of the list's rows, without line breaks.
 const ROWS: &str = "return [...document.querySelectorAll('#rows > li')].map(row => row.innerText.replace(/\\s+/g, ' '))";
 
 async fn rows(browser: &Browser) -> Vec<String> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Browser, email, run, sandbox};
 
-/// Replaces the browser's notifications by a list, since nobody sees those of a headless browser.
+/// Replaces the browser's notifications by a list, because a headless browser shows none.
 const STUB: &str = "window.notices = []; \
     window.Notification = class { \
       static permission = sessionStorage.getItem('permission') ?? 'default'; \

@@ -4,7 +4,7 @@ use serde_json::json;
 use smtp2go_sdk::{Certainty, Client, Email, Mailbox};
 use worker::{Context, Env, Request, Response, event};
 
-/// A status, the field that is wrong, and what to tell the visitor.
+/// The status, the invalid field, and the message for the visitor.
 type Refusal = (u16, &'static str, &'static str);
 
 #[event(fetch)]

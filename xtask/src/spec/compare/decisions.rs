@@ -43,7 +43,7 @@ struct Entry {
     why: String,
 }
 
-/// `theirs: null` records a null; without the key nothing is recorded.
+/// Reads a key such as `theirs`. `theirs: null` records a null; a missing key records nothing.
 fn recorded<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(from).map(Some)
 }
@@ -56,7 +56,7 @@ struct Pattern {
 }
 
 impl Pattern {
-    /// `*` alone matches all operations; otherwise there are a method and a path.
+    /// Parses the key `at`. It begins with a method and a path, or with `*` for all operations.
     fn new(at: &str) -> Self {
         let words = if at.starts_with("* ") || at == "*" {
             1

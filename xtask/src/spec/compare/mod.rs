@@ -23,7 +23,7 @@ pub const DECISIONS: &str = "spec/decisions.yaml";
 /// The text in reports and decisions for an absent value.
 const ABSENT: &str = "absent";
 
-/// The text for a side that has no values of its own.
+/// The text for a side whose values all occur on the other side too.
 const NO_OTHER: &str = "no other";
 
 /// One difference.

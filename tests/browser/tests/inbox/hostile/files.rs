@@ -8,7 +8,7 @@ use smtp2go_sdk::{Attachment, Email};
 use super::{fill, listening, look_at_id, nothing_happened};
 use crate::support::{run, sandbox};
 
-/// Names, types and contents.
+/// Attached files: name, type and content.
 const FILES: &[(&str, &str, &str)] = &[
     (
         "page.html",
@@ -146,7 +146,7 @@ fn hostile_file_is_saved_and_not_shown() {
     });
 }
 
-/// Types and contents of inline images.
+/// Inline images: type and content.
 const INLINES: &[(&str, &str)] = &[
     (
         "image/svg+xml",
