@@ -166,7 +166,7 @@ fn refused(reply: &Reply) -> Option<String> {
 const EMPTY: [&str; 4] = ["", " ", "undisclosed-recipients:;", "(jane@example.net)"];
 
 #[test]
-fn header_of_mail_over_smtp_accepts_exactly_the_addresses_of_the_table() {
+fn mail_over_smtp_is_accepted_only_with_valid_address_headers() {
     let sandbox = Sandbox::builder().smtp(0).start_blocking().unwrap();
     let mut client = SmtpClient::log_in(&sandbox);
     for (text, _, listed) in TABLE {
@@ -193,7 +193,7 @@ fn send_mime(sandbox: &Sandbox, message: &str) -> Reply {
 }
 
 #[test]
-fn fields_and_headers_accept_exactly_the_addresses_of_the_table() {
+fn fields_and_headers_accept_exactly_the_valid_addresses() {
     let sandbox = Sandbox::start_blocking().unwrap();
     for (text, one, listed) in TABLE {
         for (field, value) in [("to", json!([text])), ("sender", json!(text))] {

@@ -51,7 +51,7 @@ fn with_mails(keep: usize, count: usize) -> (Sandbox, Vec<String>) {
 }
 
 #[test]
-fn dropped_mail_takes_its_events_deliveries_and_call_along() {
+fn dropping_a_mail_drops_its_events_deliveries_and_call() {
     let sandbox = Sandbox::builder().keep_mails(3).start_blocking().unwrap();
     sandbox.freeze();
     // No one listens on this port: each delivery waits for a retry.
@@ -440,7 +440,7 @@ fn flood_of_calls_without_a_key_drops_no_mail() {
 const MIME_HEAD: &str = "RnJvbTogYUBleGFtcGxlLmNvbQ0KVG86IGJAZXhhbXBsZS5uZXQNCkNvbnRlbnQtVHlwZTogbXVsdGlwYXJ0L21peGVkOyBib3VuZGFyeT14DQoNCi0teA0KDQpIaQ0KLS14DQpDb250ZW50LVR5cGU6IGFwcGxpY2F0aW9uL3BkZiANCg0K";
 
 #[test]
-fn large_mail_takes_the_memory_of_its_body_only_once() {
+fn body_of_a_large_mail_is_kept_in_memory_only_once() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let blob = "QUJD".repeat(250_000);
     let kept = || admin(&sandbox, "/_sandbox")["kept_bytes"].as_u64().unwrap();

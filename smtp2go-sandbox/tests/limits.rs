@@ -128,7 +128,7 @@ fn connection_beyond_the_limit_gets_503_with_the_reason() {
 }
 
 #[test]
-fn streams_and_waits_leave_connections_to_others() {
+fn streams_and_waits_leave_connections_for_other_requests() {
     let sandbox = patient().max_connections(9).start_blocking().unwrap();
     let live = || {
         let mut stream = connect(&sandbox);

@@ -359,7 +359,7 @@ fn pipelined_commands_get_their_replies_in_order() {
 }
 
 #[test]
-fn smtp_user_is_held_to_its_status_and_limit() {
+fn smtp_user_is_restricted_by_its_status_and_limit() {
     let sandbox = start();
     let app = json!({ "username": "mailer", "email_password": "EXAMPLE-password-1" });
     call(&sandbox, "/users/smtp/add", &app);

@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn code_blocks_are_text() {
+    fn code_blocks_are_marked_as_text() {
         for (description, expected) in [
             ("```\nlet a: = <1>;\n```", "```text|let a: = <1>;|```"),
             (

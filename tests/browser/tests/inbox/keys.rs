@@ -135,7 +135,7 @@ fn keys_on_a_phone_open_the_next_mail() {
 }
 
 #[test]
-fn keys_in_a_field_are_text() {
+fn keys_typed_in_a_field_are_not_shortcuts() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Jack? j/k")).await.unwrap();

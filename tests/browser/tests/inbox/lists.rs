@@ -14,7 +14,7 @@ async fn rows(browser: &Browser) -> Vec<String> {
 }
 
 #[test]
-fn each_call_shows_what_it_was_about() {
+fn row_of_a_call_shows_its_operation_status_and_main_values() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let mail = email("Your report").to("c@example.net");
@@ -113,7 +113,7 @@ fn deliveries_are_found_by_url_event_recipient_and_state() {
 }
 
 #[test]
-fn delivery_that_was_given_up_says_so_on_every_page() {
+fn delivery_that_was_given_up_is_marked_on_every_page() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let hook = WebhookAddRequest::new("https://hooks.example.com/").events(["delivered"]);

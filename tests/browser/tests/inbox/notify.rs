@@ -31,7 +31,7 @@ async fn with_script(script: &str) -> Browser {
 }
 
 #[test]
-fn new_mail_is_notified_once_the_user_allows_it() {
+fn new_mail_shows_a_notification_only_after_the_user_allows_it() {
     run(async {
         let (sandbox, client) = sandbox().await;
         client.send(email("Before")).await.unwrap();

@@ -62,7 +62,7 @@ fn link_targeting_the_inbox_requests_nothing() {
 }
 
 #[test]
-fn opened_link_has_no_opener_and_no_referrer() {
+fn page_opened_by_a_link_has_no_opener_and_no_referrer() {
     run(async {
         let (sandbox, client) = sandbox().await;
         let browser = listening().await;
