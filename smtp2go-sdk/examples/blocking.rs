@@ -1,4 +1,4 @@
-//! Sends one mail and many mails, and searches over all pages, in a program that is not async.
+//! Sends one mail and many mails, and searches over all pages, with the blocking client.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --features blocking --example blocking

@@ -39,7 +39,7 @@ async fn example(client: &Client) -> Result {
     Ok(())
 }
 
-/// The records of a domain: type, name, value, and whether SMTP2GO has seen it.
+/// Returns each DNS record of a domain: type, name, value, and whether SMTP2GO has verified it.
 fn records(entry: &DomainEntry) -> Vec<[String; 4]> {
     let Some(domain) = &entry.domain else {
         return Vec::new();

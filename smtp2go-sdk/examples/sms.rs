@@ -1,4 +1,5 @@
-//! Sends a text message, and lists the sent ones. Uses a local SMTP2GO unless SMTP2GO_API_KEY is set.
+//! Sends a text message, and lists the sent messages. Uses a local SMTP2GO unless SMTP2GO_API_KEY
+//! is set.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example sms

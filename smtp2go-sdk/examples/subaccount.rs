@@ -1,5 +1,5 @@
 //! Lists the sender domains of every subaccount. Read-only. Uses a local SMTP2GO unless SMTP2GO_API_KEY
-//! is set. The key must be of a master account.
+//! is set. The key must belong to a master account.
 //!
 //! ```text
 //! cargo run -p smtp2go-sdk --example subaccount

@@ -91,7 +91,7 @@
 //!   `rustls-aws-lc` uses the provider that the program installed, or else aws-lc. Without any of them, only plain
 //!   http works: to this machine, and to hosts named by [`ClientBuilder::allow_http`].
 //! - The TLS features, `http2`, `raw`, `lettre`, `blocking` and `axum` change nothing on wasm32.
-//! - `http2`: a request that the server refused counts as not sent.
+//! - `http2`: a request whose HTTP/2 stream the server refused counts as not sent.
 //! - `raw` adds progenitor-client, which is under MPL-2.0, and six more crates.
 //! - `lettre`: `lettre::Message` for [`Client::send_mime`], and `LettreTransport`; with `blocking` also
 //!   `blocking::LettreTransport`.
@@ -99,8 +99,9 @@
 //! ## In Cloudflare Workers
 //!
 //! On `wasm32-unknown-unknown`, requests go through the runtime's `fetch`, which has TLS and connections of
-//! its own. It is tested in workerd, the runtime of Cloudflare Workers. Build a client for each request, with
-//! [`Client::from_lookup`], since Workers don't let requests share connections or wake each other.
+//! its own. The SDK is tested in workerd, the runtime of Cloudflare Workers. Build a client for
+//! each request, with [`Client::from_lookup`], since Workers don't let requests share connections
+//! or wake each other.
 //!
 //! The following is not available, and code that uses it does not compile, except as noted:
 //! - `Client::from_env`, `CallOptions::end_by`;

@@ -54,7 +54,7 @@ pub struct Operation {
     pub rate_limit: Option<RateLimit>,
     /// Maximum size of the request body as sent, in bytes.
     pub max_body_bytes: Option<u64>,
-    /// How its replies are paginated, if they are.
+    /// How the results are paginated. `None` if they are not.
     pub pagination: Option<Pagination>,
     /// The request field that names a subaccount, if there is one.
     pub subaccount: Option<&'static str>,
@@ -268,7 +268,7 @@ pub(crate) struct KnownError {
 pub(crate) enum Sign {
     /// Its text contains all of these parts, in any letter case.
     Text(&'static [&'static str]),
-    /// Its code ends with this.
+    /// Its code ends with this text.
     Code(&'static str),
 }
 

@@ -213,7 +213,7 @@ async fn thrown(error: crate::Error) -> reqwest::Error {
     }
 }
 
-/// A body that fails.
+/// A body whose reading fails with this error.
 struct Failing(crate::Error);
 
 impl http_body::Body for Failing {

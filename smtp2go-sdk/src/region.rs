@@ -9,7 +9,7 @@ use crate::Error;
 
 /// A region of the API's servers.
 ///
-/// All regions serve the same API. The data of an account may be in one of them only. Parses from
+/// All regions serve the same API. Possibly only one region has the data of an account. Parses from
 /// `global`, `us`, `eu`, `au` and from the host names `api`, `us-api`, `eu-api`, `au-api`, in any
 /// letter case. serde reads the same names, and writes the first four:
 ///
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_host_names_are_parsed_and_displayed_regions_parse_again() {
+    fn region_is_parsed_from_its_name_its_host_name_and_its_display() {
         for (names, region) in [
             (["global", "api", " Global "], Region::Global),
             (["us", "us-api", "US"], Region::Us),

@@ -50,12 +50,13 @@ pub(crate) fn run_blocking(example: impl FnOnce(BlockingSetup) -> Result) -> Exi
     end(block(example))
 }
 
-/// Checks everything that is logged for secrets, if the test that runs the examples asks for it.
+/// Searches all log output for secrets, if the test that runs the examples requests it.
 pub(crate) fn watch_if_asked() {
     log_watch::if_asked();
 }
 
-/// Returns the first argument of the example. It is optional for a local SMTP2GO.
+/// Returns the first argument of the example. Without an argument, returns `offline` for a local
+/// SMTP2GO, and is an error for a real account.
 pub(crate) fn argument(name: &str, offline: &str) -> Result<String> {
     match std::env::args().nth(1) {
         Some(argument) => Ok(argument),
@@ -82,7 +83,7 @@ fn has_key() -> bool {
     std::env::var_os("SMTP2GO_API_KEY").is_some_and(|key| !key.is_empty())
 }
 
-/// A local SMTP2GO with a domain and a subaccount, which some examples list.
+/// Returns the builder of a local SMTP2GO with a domain and a subaccount, which some examples list.
 fn local() -> SandboxBuilder {
     let subaccount =
         ApiKey::new("api-EXAMPLE0NORTH0EXAMPLE0NORTH00000").subaccount("example-north");
@@ -98,7 +99,8 @@ fn announce(sandbox: &Sandbox) {
     );
 }
 
-/// Returns the client of the environment, or a local SMTP2GO and a client for it.
+/// Returns a client for the account in the environment, or else starts a local SMTP2GO and returns
+/// a client for that.
 async fn connect() -> Result<(Client, Option<Sandbox>)> {
     watch_if_asked();
     if has_key() {
@@ -112,7 +114,7 @@ async fn connect() -> Result<(Client, Option<Sandbox>)> {
     Ok((client, Some(sandbox)))
 }
 
-/// Returns sender and recipient.
+/// Returns the addresses of sender and recipient.
 fn people() -> Result<(String, String)> {
     if !has_key() {
         return Ok((

@@ -121,12 +121,12 @@ impl Client {
     /// counts as 1). Returns the outcome of each mail as soon as its call ends, as
     /// [`Client::send_all`](crate::Client::send_all) of the async client does.
     ///
-    /// `mails` is anything that can be iterated over, of mails or of pairs of a key and a mail. A mail
-    /// is an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail,
+    /// `mails` is anything that iterates over mails, or over pairs of a key and a mail. A mail is
+    /// an [`Email`], a [`Mime`](crate::Mime) or a message of lettre. The key identifies the mail,
     /// such as a row id. It comes back with the outcome and in the [report](SendAll::report), which
     /// keeps a clone of each key. The input is read on the thread that calls `next`, and only while
-    /// fewer than `concurrency` calls are in flight. So it may be larger than memory, may borrow, and
-    /// may block.
+    /// fewer than `concurrency` calls are in flight. So it may be larger than memory, may borrow,
+    /// and may block.
     ///
     /// ```no_run
     /// # use smtp2go_sdk::{Email, blocking::Client};
@@ -282,7 +282,7 @@ impl<I, K, M: BulkMail> SendAll<I, K, M> {
         }
     }
 
-    /// Cancels a call whose outcome can't be waited for, because this thread makes the calls.
+    /// Cancels a call in flight. For the thread that makes the calls: it would wait for itself.
     fn give_up(&mut self) -> Wakeup {
         let PendingMail { call, task, .. } = self.pending.first()?;
         if let Some(task) = task {

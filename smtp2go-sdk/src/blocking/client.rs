@@ -64,8 +64,8 @@ impl Client {
     }
 
     /// Replaces the API key of this client and its clones, as
-    /// [`Client::set_key`](crate::Client::set_key) of the async client. Calls under way finish with the old
-    /// one.
+    /// [`Client::set_key`](crate::Client::set_key) of the async client. Calls under way finish with
+    /// the old key.
     ///
     /// # Errors
     /// If the key is malformed. The old key stays in use then.
@@ -149,8 +149,8 @@ impl Client {
     /// the deadline of the settings.
     ///
     /// # Errors
-    /// If the mail has no key. Otherwise those of [`send`](Self::send). The certainty is `Unknown` if
-    /// the look-ups did not settle the outcome.
+    /// If the mail has no idempotency key. Otherwise those of [`send`](Self::send). The certainty
+    /// is `Unknown` if the look-ups did not settle the outcome.
     pub fn send_once_with(&self, email: Email, settings: SendOnce) -> Result<Reply<Sent>, Error> {
         let client = self.client.clone();
         let call = async move { client.send_once_with(email, settings).await };
@@ -246,7 +246,7 @@ pub(crate) fn iterate<T, D>(client: &Client, search: crate::Items<T, D>) -> Item
     Items::new(client.worker.clone(), search)
 }
 
-/// Shows the base URL and the subaccount. Without the key.
+/// Shows the base URL and the subaccount, and no key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.client.fmt(f)

@@ -39,7 +39,7 @@ pub struct Items<T, D> {
 /// An iterator over the pages of a search, each with its totals, request id and raw body. Returned by
 /// [`Items::pages`].
 ///
-/// The rules of [`Items`] apply. The next page is fetched as soon as one is returned.
+/// The rules of [`Items`] apply. Returning a page starts the fetch of the next one.
 #[must_use = "nothing is sent before it is read"]
 pub struct Pages<D> {
     worker: Arc<Worker>,

@@ -11,7 +11,7 @@ impl SuppressionGroup<'_> {
     /// Like [the method of the async client](crate::groups::SuppressionGroup::lookup).
     ///
     /// # Errors
-    /// If the address is empty, and those of a call.
+    /// If the address is empty. Otherwise the errors of a call.
     pub fn lookup(&self, address: impl AsRef<str>) -> Result<Vec<Suppression>, Error> {
         let (client, address) = (self.client.client.clone(), address.as_ref().to_owned());
         let call = async move { client.suppression().lookup(address).await };

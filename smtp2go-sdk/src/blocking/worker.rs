@@ -165,7 +165,7 @@ mod tests {
             .unwrap();
     }
 
-    /// Reports that the thread dropped it.
+    /// Sends a message when it is dropped.
     struct ReportsDrop(mpsc::Sender<()>);
 
     impl Drop for ReportsDrop {

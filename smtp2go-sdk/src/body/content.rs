@@ -38,7 +38,7 @@ impl Content {
         Self::Reader { length, reader }
     }
 
-    /// Path of a file.
+    /// Returns the path, if the content is a file.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
@@ -92,7 +92,7 @@ impl PartialEq for Content {
     }
 }
 
-/// Shows the kind and the size. A path can reveal whom the content is about.
+/// Shows the kind and the size, but no path, which can reveal whom the content is about.
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -133,7 +133,7 @@ impl SharedReader {
 #[derive(Clone)]
 struct ContentFacts {
     size: u64,
-    /// Time of the last modification, if it is a file.
+    /// Time of the last modification, if the content is a file.
     modified: Option<SystemTime>,
     /// The first bytes. Empty for a reader.
     start: Bytes,
@@ -214,7 +214,7 @@ impl Files {
     }
 }
 
-/// An error message with the path of its file.
+/// Returns an error message with the path of the file.
 pub(crate) fn about(path: &Path, error: impl fmt::Display) -> String {
     format!("{}: {error}", path.display())
 }
@@ -233,7 +233,8 @@ impl SizedContent {
         self.facts.size
     }
 
-    /// Time of the last modification. `None` if it is not a file, or the system has no such time.
+    /// Time of the last modification. `None` if the content is not a file, or if the system does
+    /// not record this time.
     pub(crate) fn modified(&self) -> Option<SystemTime> {
         self.facts.modified
     }

@@ -8,7 +8,7 @@ use memchr::memchr3;
 use crate::body::content::SizedContent;
 use crate::body::{Body, Part};
 
-/// Writes a JSON object with content in between.
+/// Writes a JSON object in which values can be content, such as files.
 pub(crate) struct JsonWriter {
     /// The text before the first content.
     start: Option<Bytes>,
@@ -38,7 +38,8 @@ impl JsonWriter {
         self.text.extend_from_slice(bracket.as_bytes());
     }
 
-    /// Writes the name of a member, which has nothing to escape. Its value follows.
+    /// Writes the name of a member. The name must need no escaping, and the value must be written
+    /// next.
     pub(crate) fn key(&mut self, name: &'static str) {
         self.separate();
         self.text.push(b'"');
@@ -46,7 +47,7 @@ impl JsonWriter {
         self.text.extend_from_slice(b"\":");
     }
 
-    /// Writes any name of a member. Its value follows.
+    /// Writes the name of a member, escaped if necessary. The value must be written next.
     pub(crate) fn any_key(&mut self, name: &str) {
         self.string(name);
         self.text.push(b':');
@@ -64,7 +65,7 @@ impl JsonWriter {
         self.text.extend_from_slice(json.as_bytes());
     }
 
-    /// Writes a comma, unless a member or an item is the first one, or a value follows its key.
+    /// Writes a comma, except before the first member or item, and between a key and its value.
     fn separate(&mut self) {
         if !matches!(self.text.last(), None | Some(b'{' | b'[' | b':')) {
             self.text.push(b',');

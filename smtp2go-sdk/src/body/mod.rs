@@ -92,8 +92,8 @@ impl Body {
             .collect()
     }
 
-    /// Puts a member at the front of the object, without a copy of what follows. `None` if the
-    /// body does not start an object.
+    /// Puts a member at the front of the object, without copying the rest. `None` if the body is
+    /// not an object.
     pub(crate) fn with_member(mut self, name: &str, value: &str) -> Option<Self> {
         let mut tokens = self
             .start

@@ -19,7 +19,7 @@ use crate::platform::{NotRun, blocking};
 /// the concatenated base64 of the chunks is the base64 of the whole.
 const CHUNK: usize = 96 * 1024;
 
-/// Something that content is read from.
+/// A source of content: a blocking or an async reader.
 pub(crate) enum ContentReader {
     /// A blocking reader, which is read on a thread for blocking work.
     Blocking(Box<dyn Read + Send>),
@@ -71,7 +71,7 @@ struct Unread {
 }
 
 impl Unread {
-    /// Reads a chunk. Returns it with what is left, or `None` if the content is empty.
+    /// Reads a chunk. Returns the chunk and the unread rest, or `None` if the content is empty.
     async fn read_chunk(self) -> io::Result<Option<(Vec<u8>, Option<Self>)>> {
         // One byte more than is left, to notice content that continues.
         let wanted = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX);
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::body::content::{Content, Files};
 
-    /// Reads a file to the end, and changes it after the first chunk.
+    /// Reads a file to the end, and calls `change` after the first chunk.
     async fn read(path: &Path, change: impl FnOnce()) -> Result<String, FieldError> {
         let files = Files::look([path].into_iter()).await.unwrap();
         let content = Content::File(path.to_owned()).sized("f", &files)?;
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_follows_an_error() {
+    async fn stream_yields_nothing_after_an_error() {
         let reader = ContentReader::Blocking(Box::new(&b"x"[..]));
         let mut stream = Base64Stream::new(reader, 2, "f");
         let error = poll_fn(|cx| stream.poll_next(cx)).await.unwrap_err();

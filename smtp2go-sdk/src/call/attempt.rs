@@ -65,7 +65,7 @@ pub(crate) struct Request {
     pub(crate) operation: &'static Operation,
     pub(crate) headers: Arc<HeaderMap>,
     pub(crate) parts: Arc<[Part]>,
-    /// The same bytes can be sent again.
+    /// Whether the same bytes can be sent again.
     pub(crate) rewindable: bool,
     /// Time allowed for sending the body, which is added to the time limits.
     pub(crate) upload: Duration,
@@ -74,9 +74,9 @@ pub(crate) struct Request {
 /// The time limits of one attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// For the whole attempt.
+    /// Maximum time of the whole attempt.
     pub(crate) total: Duration,
-    /// For the time without progress.
+    /// Maximum time without progress.
     pub(crate) idle: Duration,
 }
 
@@ -162,16 +162,16 @@ fn is_at(url: &Url, base: &Url, path: &str) -> bool {
 pub(crate) struct Wire {
     gate: AtomicU8,
     started: Instant,
-    /// When the attempt must have ended. After this the body yields nothing, so that a process that was
-    /// suspended does not finish a request that other processes consider lost.
+    /// When the attempt must have ended. After this time the body yields nothing, so that a process
+    /// that was suspended does not finish a request that other processes consider lost.
     deadline: Instant,
-    /// The body was asked for bytes after the deadline.
+    /// Whether the body was asked for bytes after the deadline.
     expired: AtomicBool,
     /// Milliseconds from the start to the last progress.
     moved: AtomicU64,
     /// Whether bytes of the reply have arrived since `moved` was last updated.
     received: AtomicBool,
-    /// Bytes of the body that were handed over.
+    /// Number of bytes of the body that were handed over.
     sent: AtomicU64,
     /// Why the body could not be read, if it failed before its last byte.
     failure: OnceLock<FieldError>,
@@ -198,7 +198,7 @@ impl Wire {
         self.failure.get()
     }
 
-    /// Bytes of the body that were handed to the HTTP layer.
+    /// Number of bytes of the body that were handed to the HTTP layer.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -220,8 +220,8 @@ impl Wire {
         }
     }
 
-    /// Advances the gate before bytes are handed over. `last`: they include the last byte. Returns
-    /// false if the gate is sealed.
+    /// Advances the gate before bytes are handed over. `last`: whether they include the last byte
+    /// of the body. Returns false if the gate is sealed.
     fn take(&self, last: bool) -> bool {
         let taken = |gate| match gate {
             FRESH | TAKEN => Some(if last { WHOLE } else { TAKEN }),
@@ -304,7 +304,7 @@ pub(crate) struct AttemptBody {
     next: (usize, usize),
     /// The content that is being read, from the part before `next`.
     reading: Option<Base64Stream>,
-    /// Bytes that were read and not handed over.
+    /// Bytes that were read but not handed over yet.
     read: Bytes,
     remaining: u64,
     /// Number of bytes at the end of the body that are handed over one at a time.
@@ -431,7 +431,7 @@ impl http_body::Body for AttemptBody {
     }
 }
 
-/// Why the body yields no more. Only the HTTP layer sees it.
+/// Why the body yields no more bytes. Only the HTTP layer sees this error.
 #[derive(Debug)]
 pub(crate) enum BodyError {
     /// The attempt ended before the body was read.
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_the_guard_seals() {
+    fn dropping_the_guard_seals_the_body() {
         let (wire, mut body) = body(&[&Bytes::from_static(b"{}")]);
         drop(SealOnDrop(&wire));
         assert!(matches!(poll(&mut body), Some(Err(BodyError::Sealed))));
@@ -642,7 +642,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_extends_the_idle_limit_but_not_the_total() {
+    async fn progress_extends_the_idle_limit_but_not_the_total_limit() {
         async fn within<F: Future>(
             wire: &Wire,
             limit: Duration,

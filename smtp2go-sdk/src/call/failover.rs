@@ -25,7 +25,7 @@ pub(crate) struct Hosts {
 pub(crate) struct Host {
     pub(crate) base_url: Url,
     pub(crate) site: Arc<Site>,
-    /// Maximum of the budget.
+    /// Maximum of the budget, in tenths of a retry.
     most: u32,
     state: Mutex<HostState>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Site {
     /// The host without its port.
     pub(crate) address: String,
     pub(crate) port: u16,
-    /// With the port, unless that is the scheme's default.
+    /// The host with its port. The port is left out if it is the scheme's default.
     pub(crate) name: Arc<str>,
     /// The region that the base URL belongs to, if any.
     pub(crate) region: Option<Region>,
@@ -71,7 +71,8 @@ impl Site {
     }
 }
 
-/// Whether the path of a base URL ends in the version of the API. Without it most calls get a 404.
+/// Whether the path of a base URL ends in the version of the API. Without the version most calls
+/// get a 404.
 pub(crate) fn has_version(base_url: &Url) -> bool {
     base_url.path().trim_end_matches('/').ends_with("/v3")
 }
@@ -144,8 +145,9 @@ impl Host {
         self.state().cooldown_until.is_some_and(|until| until > now)
     }
 
-    /// Records the end of an attempt. `reached`: the host could be reached, else its cooldown starts.
-    /// `answered`: it replied, and not with a temporary failure, so its budget grows.
+    /// Records the end of an attempt. `reached`: whether the host could be reached. If not, its
+    /// cooldown starts. `answered`: whether the host replied with anything but a temporary failure.
+    /// If so, its budget grows.
     pub(crate) fn attempted(&self, reached: bool, answered: bool) {
         let mut state = self.state();
         state.cooldown_until = match reached {
@@ -187,7 +189,7 @@ impl<'a> Route<'a> {
         self.visited < self.hosts.len()
     }
 
-    /// Moves on to the next host, from the last to the first.
+    /// Moves on to the next host. After the last host comes the first.
     pub(crate) fn advance(&mut self) {
         self.at = (self.at + 1) % self.hosts.len();
         self.visited += 1;

@@ -17,7 +17,7 @@ pub(crate) struct HttpSetup {
     pub(crate) user_agent: HeaderValue,
     pub(crate) connect_timeout: Duration,
     pub(crate) proxies: Proxies,
-    /// The clients call only https URLs.
+    /// Whether the clients call only https URLs.
     pub(crate) https: bool,
     pub(crate) tls: TlsSetup,
 }
@@ -136,8 +136,8 @@ impl HttpClients {
         Ok(http)
     }
 
-    /// Returns host and port of the proxy that calls to `url` go through. `None` also if the client is the
-    /// user's.
+    /// Returns host and port of the proxy that calls to `url` go through. `None` without a proxy,
+    /// and always for the user's client.
     pub(crate) fn proxy(&self, url: &Url) -> Option<String> {
         let (setup, _) = self.by_runtime.as_ref()?;
         setup.proxies.name(url)

@@ -71,7 +71,8 @@ pub(crate) struct Core {
     max_reply_values: usize,
     observer: Option<Arc<dyn Observer>>,
     permits: Permits,
-    /// `None` before its first use: in a Worker, only the handling of a request has random numbers.
+    /// `None` before its first use: a Cloudflare Worker has random numbers only while it handles a
+    /// request.
     jitter: Mutex<Option<fastrand::Rng>>,
 }
 
@@ -166,7 +167,8 @@ impl Core {
         }
     }
 
-    /// Builds a request from its complete body. Does everything that can fail before a send.
+    /// Builds a request from its complete body. Does everything that can fail before anything is
+    /// sent.
     fn prepare(
         &self,
         operation: &'static Operation,

@@ -155,7 +155,7 @@ pub struct CallReport<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Next {
-    /// None: the call succeeded.
+    /// No further step: the call succeeded.
     Done,
     /// Another attempt.
     Retry {

@@ -9,7 +9,7 @@ use crate::Error;
 pub(crate) enum Proxies {
     /// No proxy, such as for plain http, where a proxy would see the key.
     None,
-    /// The proxy that the builder set, and its name.
+    /// The proxy that was set in the builder, and its name.
     Given { proxy: reqwest::Proxy, name: String },
     /// The proxies of the environment, by the same rules as in reqwest.
     Environment(Matcher),

@@ -27,7 +27,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Denied {
     pub(crate) reason: NoPermit,
-    /// Time until the call would have got one, if known.
+    /// Time until the call would have got a permit, if known.
     pub(crate) wait: Option<Duration>,
 }
 
@@ -195,7 +195,7 @@ impl Permits {
         }
     }
 
-    /// Revokes a pause, in favour of the latest confirmed one.
+    /// Revokes a pause, and restores the latest confirmed one.
     pub(crate) fn resume(&self, from: Instant, wait: Duration) {
         let mut queue = lock(&self.queue);
         if queue.pause.map(|pause| pause.until) == from.checked_add(wait) {
@@ -238,7 +238,7 @@ impl Permits {
         }
     }
 
-    /// Whether a pause has not ended.
+    /// Whether a pause is in force.
     fn is_paused(&self) -> bool {
         let pause = lock(&self.queue).pause;
         pause.is_some_and(|pause| pause.until > Instant::now())
@@ -467,7 +467,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permit_due_after_the_deadline_is_denied_at_once() {
+    async fn permit_that_would_come_after_the_deadline_is_denied_at_once() {
         let permits = Permits::default();
         let started = Instant::now();
         for _ in 0..50 {
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn unused_permit_of_a_running_call_goes_to_the_next() {
+    async fn unused_permit_of_a_running_call_goes_to_the_next_call() {
         let permits = Permits::default();
         let mut running = Vec::new();
         for _ in 0..5 {
@@ -595,7 +595,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn permit_that_is_due_after_the_deadline_is_refused_at_once() {
+    async fn call_that_a_pause_delays_past_its_deadline_is_denied_at_once() {
         let permits = Arc::new(Permits::default());
         permits.pause(Instant::now(), 60 * SECOND);
         let times = times_of(&permits, 10, 62 * SECOND).await;

@@ -5,7 +5,8 @@ use std::time::Duration;
 const ATTEMPTS: u32 = 3;
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
-/// The API blocks an address for at least a minute.
+/// Default range of the wait after a 429 without `Retry-After`. The API blocks an address for at
+/// least a minute.
 const RATE_LIMIT_WAIT: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(75));
 
 /// Maximum number of attempts of a call, and the waits between them.
@@ -72,7 +73,7 @@ impl RetryPolicy {
     }
 
     /// Sets the minimum backoff, from which it grows. Default: 1 second. Set less only in tests
-    /// against your own server; zero retries without delay.
+    /// against your own server. With zero, the backoff is zero.
     pub const fn min_backoff(mut self, wait: Duration) -> Self {
         self.min_backoff = wait;
         self

@@ -20,12 +20,12 @@ pub(crate) struct Settings {
     /// Latest end of the whole call. Applies in addition to the other limits.
     pub(crate) end_by: Option<Instant>,
     pub(crate) retry: RetryPolicy,
-    /// Calls wait for the documented rates of operations.
+    /// Whether calls wait for the documented rates of operations.
     pub(crate) rate_limits: bool,
-    /// A success that reports failures is an error.
+    /// Whether a success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
-    /// Suppressed recipients are left out of mail.
+    /// Whether suppressed recipients are left out of mail.
     pub(crate) skip_suppressed: bool,
-    /// The caller judges each result of a batch separately.
+    /// Whether the caller judges each result of a batch separately.
     pub(crate) per_item: bool,
 }

@@ -36,7 +36,7 @@ pub(crate) struct Telemetry {
     attempts: u32,
     running: Option<RunningAttempt>,
     site: Option<Arc<Site>>,
-    /// Certainty of the attempts that have failed, together.
+    /// Certainty that covers all attempts that have failed.
     certainty: Certainty,
     sent: u64,
     received: u64,

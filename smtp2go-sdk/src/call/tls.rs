@@ -79,7 +79,7 @@ impl TlsSetup {
     feature = "native-tls"
 )))]
 impl TlsSetup {
-    /// Fails for https.
+    /// Fails for https, because the build has no TLS backend.
     pub(crate) fn new(https: bool) -> Result<Self, Error> {
         if https {
             return Err(Error::config(

@@ -36,7 +36,7 @@ pub(crate) struct Evidence {
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) status: StatusCode,
-    /// The HTTP client followed a redirect, so the reply is from another URL.
+    /// Whether the HTTP client followed a redirect, so that the reply is from another URL.
     pub(crate) followed: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -58,7 +58,7 @@ pub(crate) enum Upload {
 pub(crate) enum Ending {
     /// The attempt ended with a whole reply.
     Complete,
-    /// No whole reply came: the HTTP layer failed, or the attempt timed out (`None`).
+    /// No complete reply arrived: the HTTP layer failed, or the attempt timed out (`None`).
     Broken(Option<transport::Error>),
     /// The body of the reply exceeds a limit.
     OverLimit(ReplyLimit),
@@ -71,26 +71,26 @@ pub(crate) enum Ending {
 pub(crate) struct Policy<'a> {
     pub(crate) operation: &'static Operation,
     pub(crate) retry: &'a RetryPolicy,
-    /// The same bytes can be sent again.
+    /// Whether the same bytes can be sent again.
     pub(crate) rewindable: bool,
-    /// A success that reports failures is an error.
+    /// Whether a success that reports failures is an error.
     pub(crate) failures_are_errors: bool,
-    /// The caller judges each result of a batch separately, with [`outcome`].
+    /// Whether the caller judges each result of a batch separately, with [`outcome`].
     pub(crate) per_item: bool,
-    /// The base URL ends in the API's version.
+    /// Whether the base URL ends in the API's version.
     pub(crate) versioned: bool,
 }
 
 /// The state of a call after an attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
-    /// Attempts so far.
+    /// Number of attempts so far.
     pub(crate) attempt: u32,
     /// Time until the deadline.
     pub(crate) left: Duration,
-    /// The host has a retry left in its budget.
+    /// Whether the host has a retry left in its budget.
     pub(crate) has_budget: bool,
-    /// There is a host that the call has not tried.
+    /// Whether there is a host that the call has not tried.
     pub(crate) has_other_host: bool,
     /// A random number from 0 to 1.
     pub(crate) jitter: f64,
@@ -111,15 +111,15 @@ pub(crate) struct Success {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) next: Next,
-    /// Pause of all calls of the client, from the head of the reply.
+    /// Pause of all calls of the client, as the head of the reply determines it.
     pub(crate) pause: Option<Duration>,
-    /// The next attempt uses the next host.
+    /// Whether the next attempt uses the next host.
     pub(crate) moves_on: bool,
-    /// The retry is subtracted from the host's budget.
+    /// Whether the retry is subtracted from the host's budget.
     pub(crate) charged: bool,
-    /// The host could be reached.
+    /// Whether the host could be reached.
     pub(crate) reached: bool,
-    /// The host replied, and not with a temporary failure.
+    /// Whether the host replied with anything but a temporary failure.
     pub(crate) answered: bool,
 }
 
@@ -260,7 +260,7 @@ pub(crate) fn verdict(
     }
 }
 
-/// Returns the pause of the client after a 429, from the head of the reply.
+/// Returns the pause of the client after a 429, as the head of the reply determines it.
 pub(crate) fn pause_after(
     policy: &RetryPolicy,
     status: StatusCode,
@@ -301,7 +301,7 @@ pub(crate) fn cancelled_call(
     Error::judged(kind, certainty).with_source(source)
 }
 
-/// Judges a complete reply to a whole request, for tests of users.
+/// Judges a complete reply to a whole request, for the users' tests.
 #[cfg(feature = "test-util")]
 pub(crate) fn judged_reply(
     operation: &'static Operation,
@@ -339,7 +339,7 @@ pub(crate) fn judged_reply(
     verdict(&policy, evidence, &situation).0
 }
 
-/// Returns the error of an attempt without a reply, for tests of users.
+/// Returns the error of an attempt without a reply, for the users' tests.
 #[cfg(feature = "test-util")]
 pub(crate) fn no_reply(upload: Upload, connect: bool, timeout: bool) -> Error {
     let case = match upload {
@@ -404,7 +404,8 @@ pub(crate) fn of_reply(status: StatusCode, headers: HeaderMap, body: Bytes) -> E
         .with_reply((status, headers, body), said)
 }
 
-/// Returns the results of a batch, one for each mail. Fails if their number is not that of the mails.
+/// Returns the results of a batch, one for each mail. Fails if the numbers of results and mails
+/// differ.
 pub(crate) fn results(
     operation: &'static Operation,
     expected: usize,

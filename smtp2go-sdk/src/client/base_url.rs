@@ -73,7 +73,7 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Whether a URL's host is one of SMTP2GO.
+/// Whether a URL's host belongs to SMTP2GO.
 fn is_vendor(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host == "smtp2go.com" || host.ends_with(".smtp2go.com")
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_host_must_be_a_host_alone() {
+    fn allowed_host_with_more_than_a_host_is_refused() {
         for name in [
             "",
             " ",

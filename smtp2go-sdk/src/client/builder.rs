@@ -197,9 +197,10 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets the program's name and version, such as `acme-shop/2.1`. It precedes the SDK's in the
-    /// `User-Agent` header. Default: none. With an [`http_client`](Self::http_client) of your own
-    /// and without this setting, the header is that client's.
+    /// Sets the program's name and version, such as `acme-shop/2.1`. It precedes the SDK's own name
+    /// and version in the `User-Agent` header. Default: none. With an
+    /// [`http_client`](Self::http_client) of your own and without this setting, the header is that
+    /// client's.
     pub fn user_agent(mut self, prefix: impl Into<String>) -> Self {
         self.user_agent = Some(prefix.into());
         self
@@ -273,9 +274,9 @@ impl<C> ClientBuilder<C> {
         self.failover_urls(regions.into_iter().map(Region::base_url))
     }
 
-    /// Like [`failover`](Self::failover), with base URLs by the rules of
-    /// [`base_url`](Self::base_url), all of the same scheme as the client's. The last call of either
-    /// method replaces earlier ones.
+    /// Like [`failover`](Self::failover), but takes base URLs. They must follow the rules of
+    /// [`base_url`](Self::base_url), and have the same scheme as the client's. The last call of
+    /// either method replaces earlier ones.
     pub fn failover_urls<I>(mut self, urls: I) -> Self
     where
         I: IntoIterator,
@@ -599,7 +600,7 @@ impl ClientBuilder {
     /// Builds the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// The error [`is_config`](Error::is_config) if
+    /// An error that [`is_config`](Error::is_config) if
     /// - the key is not `api-` and 32 letters or digits,
     /// - the base URL or a failover URL violates the rules of [`base_url`](Self::base_url), or their
     ///   schemes differ,

@@ -37,7 +37,7 @@ const TAKEN: [&str; 13] = [
 pub(crate) struct IdempotencyHeader(Option<Arc<str>>);
 
 impl IdempotencyHeader {
-    /// Checks the name. `None` is the default name.
+    /// Checks the name. `None` selects the default name.
     pub(crate) fn new(name: Option<&str>) -> Result<Self, Error> {
         let Some(name) = name else {
             return Ok(Self(None));

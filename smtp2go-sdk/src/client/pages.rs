@@ -67,7 +67,7 @@ pub struct Items<T, D> {
 /// A stream of the pages of a search, each with its totals, request id and raw body. From
 /// [`Items::pages`].
 ///
-/// The rules of [`Items`] apply. The next page is fetched as soon as one is returned.
+/// The rules of [`Items`] apply. Returning a page starts the fetch of the next one, except on wasm32.
 #[must_use = "nothing is sent before it is read"]
 pub struct Pages<D> {
     operation: &'static Operation,

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::platform::transport::Url;
 
-/// Number of failures that are shown.
+/// Maximum number of failures that are shown.
 const FAILURES: usize = 3;
-/// Number of fields that are shown.
+/// Maximum number of fields that are shown.
 const SHOWN_FIELDS: usize = 20;
 
 impl Error {
@@ -233,7 +233,7 @@ impl Error {
         }
     }
 
-    /// Returns what the call may have done, by the certainty.
+    /// Returns what the call may have done, according to the certainty.
     fn effect(&self) -> &'static str {
         match (self.certainty(), &self.details.kind) {
             (Certainty::NotSent, ErrorKind::NoReply { part: true, .. }) => {

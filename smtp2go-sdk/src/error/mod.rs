@@ -45,7 +45,7 @@ struct Details {
     certainty: Certainty,
     operation: Option<&'static Operation>,
     attempts: u32,
-    /// An earlier attempt may have been processed, though the last one was not.
+    /// Whether an earlier attempt may have been processed, though the last one was not.
     doubt: bool,
     /// How long to wait, if the reply has no `Retry-After`.
     retry_after: Option<Duration>,
@@ -80,7 +80,7 @@ struct FailedReply {
 pub(crate) struct CallFacts {
     pub(crate) attempts: u32,
     pub(crate) certainty: Certainty,
-    /// An earlier attempt may have been processed, though the last one was not.
+    /// Whether an earlier attempt may have been processed, though the last one was not.
     pub(crate) doubt: bool,
     /// How long to wait, if the reply has no `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
@@ -99,7 +99,7 @@ pub(crate) enum ErrorKind {
     Serialize,
     /// All recipients in `to` are suppressed.
     Suppressed,
-    /// The call had no permit before its deadline.
+    /// The call got no permit before its deadline.
     NoPermit(NoPermit),
     /// The page token of a search repeated.
     PaginationLoop,
@@ -133,7 +133,7 @@ pub(crate) enum ErrorKind {
     Decode,
 }
 
-/// Why a call had no permit before its deadline.
+/// Why a call got no permit before its deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPermit {
     /// The API has answered 429 to a call of this client.
@@ -168,7 +168,7 @@ pub enum Certainty {
 }
 
 impl Certainty {
-    /// Its name in logs.
+    /// Returns the name of the certainty in logs.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotSent => "not_sent",

@@ -40,7 +40,7 @@ const ACCEPTED: [&str; 7] = [
 /// The content of a reply, or of one result of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
-    /// The reply is exactly one JSON object. If false, it may have content that was not read.
+    /// Whether the reply is exactly one JSON object. If not, it may have content that was not read.
     pub(crate) whole: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) error: Option<String>,
@@ -51,15 +51,15 @@ pub(crate) struct Said {
     pub(crate) email_id: Option<String>,
     pub(crate) schedule_id: Option<String>,
     succeeded: Option<i64>,
-    /// A message has the status of an accepted one.
+    /// Whether a message has a status that means that it was accepted.
     accepted_by_status: bool,
     pub(crate) failed: Option<i64>,
     pub(crate) failures: Vec<String>,
-    /// An id or a success is reported.
+    /// Whether an id or a success is reported.
     pub(crate) accepted: bool,
-    /// A failure is reported, other than by `error`, `error_code` and `fields`.
+    /// Whether a failure is reported, other than by `error`, `error_code` and `fields`.
     pub(crate) refused: bool,
-    /// An id or a success is reported at an undocumented place or in an undocumented form.
+    /// Whether an id or a success is reported at an undocumented place or in an undocumented form.
     pub(crate) misplaced: bool,
     /// The results of a batch.
     pub(crate) results: Results,
@@ -70,13 +70,13 @@ pub(crate) struct Said {
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     pub(crate) count: usize,
-    /// One of them reports an id or a success and nothing else.
+    /// Whether a result reports an id or a success and nothing else.
     pub(crate) confirmed: bool,
-    /// One of them reports an id or a success.
+    /// Whether a result reports an id or a success.
     pub(crate) accepted: bool,
-    /// One of them reports an error or a failure.
+    /// Whether a result reports an error or a failure.
     pub(crate) refused: bool,
-    /// The reasons of these errors and failures.
+    /// The reasons of the errors and failures that the results report.
     failures: Vec<String>,
 }
 

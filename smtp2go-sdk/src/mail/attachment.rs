@@ -179,7 +179,7 @@ impl Attachment {
         }
     }
 
-    /// Path of a file on disk.
+    /// Returns the path, if the content is a file on disk.
     pub(super) fn path(&self) -> Option<&Path> {
         match &self.source {
             AttachmentSource::Content(content) => content.path(),

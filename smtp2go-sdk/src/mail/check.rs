@@ -22,9 +22,9 @@ pub(super) const REPLY_TO: &str = "Reply-To";
 pub(super) const UNSUBSCRIBE: &str = "List-Unsubscribe";
 /// The header that says that one of the targets takes a one-click unsubscribe.
 pub(super) const UNSUBSCRIBE_POST: &str = "List-Unsubscribe-Post";
-/// Headers that the API writes from fields of the request, and the setters of these fields. A second
-/// header of the name would make the mail invalid. The API would not send the mail to recipients in
-/// such a header.
+/// Headers that the API writes from fields of the request, and the setters of these fields. A
+/// second header of the same name would make the mail invalid. The API would not send the mail to
+/// recipients in such a header.
 const SETTERS: [(&str, &str); 5] = [
     ("From", "Email::new"),
     ("To", "Email::to"),

@@ -244,7 +244,7 @@ impl Email {
         Arc::make_mut(&mut self.parts)
     }
 
-    /// Adds a recipient. At least 1, at most 100.
+    /// Adds a To recipient. A mail has at least 1 and at most 100.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -279,7 +279,7 @@ impl Email {
         self
     }
 
-    /// Adds a recipient of a copy. At most 100.
+    /// Adds a Cc recipient, who gets a copy. A mail has at most 100.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -293,7 +293,7 @@ impl Email {
         self
     }
 
-    /// Adds a recipient of a copy whom the others do not see. At most 100.
+    /// Adds a Bcc recipient, who gets a copy and whom the others do not see. A mail has at most 100.
     ///
     /// ```
     /// use smtp2go_sdk::Email;
@@ -323,7 +323,8 @@ impl Email {
         self
     }
 
-    /// Sets the subject. A validation error for a mail from a template, where the API ignores it.
+    /// Sets the subject. For a mail from a template this is a validation error, because the API
+    /// ignores the subject.
     ///
     /// ```
     /// use smtp2go_sdk::Email;

@@ -1,4 +1,4 @@
-//! Writes a mail that passed its check as JSON.
+//! Writes a checked mail as JSON.
 //!
 //! The functions fail only if a reader was used since the check, or a file differs from what a stored
 //! mail records.
@@ -57,7 +57,7 @@ pub(super) fn encode_batch(
     Ok(json.finish())
 }
 
-/// Space for the text of a usual mail.
+/// Returns the number of bytes to reserve for the text of a usual mail.
 fn capacity(email: &Email) -> usize {
     let EmailParts { html, text, .. } = &*email.parts;
     let bodies = [html, text].into_iter().flatten();

@@ -11,7 +11,7 @@ const OPAQUE: [&str; 8] = [
 ];
 
 /// Returns what follows `cid:` where a mail program loads a URL: in the attributes `src`, `srcset`,
-/// `background` and `poster`, and in `url()` of CSS. Leaves out what is not certainly the name of an
+/// `background` and `poster`, and in `url()` of CSS. Leaves out text that may not be the name of an
 /// image, such as a URL with a fragment or an unknown character reference.
 pub(super) fn loaded_images(html: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
@@ -64,7 +64,7 @@ impl Mentions {
     }
 }
 
-/// Returns whether `reference`, which followed `cid:`, is to the image of that name.
+/// Returns whether `reference`, the text after `cid:`, refers to the image `name`.
 pub(super) fn refers_to(reference: &str, name: &str) -> bool {
     reference.eq_ignore_ascii_case(name) || percent_decoded(reference).eq_ignore_ascii_case(name)
 }
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn html_without_its_content_id_does_not_use_an_image() {
+    fn html_without_a_reference_to_the_image_does_not_mention_it() {
         for html in [
             "",
             ":",

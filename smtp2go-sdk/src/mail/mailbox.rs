@@ -38,7 +38,7 @@ use smtp2go_types::validation::header_fault;
 pub struct Mailbox {
     name: Option<String>,
     address: String,
-    /// Why it is invalid.
+    /// Why the mailbox is invalid. `None` if it is valid.
     fault: Option<String>,
 }
 
@@ -70,7 +70,8 @@ impl Mailbox {
         self.name.as_deref()
     }
 
-    /// Returns the address alone. If it is invalid, this is the text in its place.
+    /// Returns the address without the name. If the address is invalid, returns the text that was
+    /// given for it.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -95,7 +96,7 @@ impl Mailbox {
         [name, " <", &self.address, ">"].concat().into()
     }
 
-    /// Why it is invalid.
+    /// Returns why the mailbox is invalid. `None` if it is valid.
     pub(crate) fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }

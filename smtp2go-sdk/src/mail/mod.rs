@@ -63,10 +63,10 @@ pub struct Sent {
     /// Id of a scheduled mail, which `client.email().scheduled_remove(…)` cancels.
     pub schedule_id: Option<String>,
     /// Number of failed messages in the reply. More than 0 is an error, unless
-    /// [`failures_are_errors`](crate::CallOptions::failures_are_errors) is off. Then check this
-    /// first.
+    /// [`failures_are_errors`](crate::CallOptions::failures_are_errors) is off. If it is off, check
+    /// this field first.
     pub failed: Option<i64>,
-    /// Why they failed, as the API reports it. The texts can quote addresses.
+    /// Why messages failed, as the API reports it. The texts can quote addresses.
     pub failures: Vec<String>,
     /// Whether the reply was lost and [`send_once`](Client::send_once) found the mail in the activity.
     /// Then `email_id` is from the activity.
@@ -251,7 +251,7 @@ impl Client {
     }
 }
 
-/// The result of a mail that was accepted.
+/// Returns the result of a mail that was accepted.
 pub(crate) fn sent(success: Success) -> Result<Reply<Sent>, Error> {
     let sent = Sent {
         certainty: success.failed,

@@ -171,8 +171,8 @@ impl Client {
 enum Settled {
     Sent(Box<Reply<Sent>>),
     Absent,
-    /// Neither: the deadline is too near, or a look-up failed in a way that a later look-up would
-    /// repeat.
+    /// Neither found nor absent: the deadline is too near, or a look-up failed in a way that a
+    /// later look-up would repeat.
     Open(Option<Error>),
 }
 

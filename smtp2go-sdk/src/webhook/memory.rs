@@ -9,10 +9,10 @@ use crate::platform::time::Instant;
 
 use super::dedup::{Claim, Deduplicator, StoreError, Token};
 
-/// One day longer than the service posts an event again, by the longest statement of its
-/// documentation.
+/// Default time for which a handled event is remembered: one day longer than the service posts an
+/// event again, by the longest statement of its documentation.
 const KEEP: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-/// Longer than the service waits for an answer.
+/// Default time until a claim expires: longer than the service waits for an answer.
 const LEASE: Duration = Duration::from_secs(60);
 const CAPACITY: usize = 100_000;
 
@@ -49,9 +49,9 @@ struct RememberedEvents {
 
 #[derive(Clone, Copy)]
 struct RememberedEvent {
-    /// `None` once handled.
+    /// Token of the claim. `None` once the event is handled.
     token: Option<Token>,
-    /// Its key in `claims` or `done`.
+    /// Key of the event's entry in `claims` or `done`.
     place: (Instant, u64),
 }
 

@@ -55,7 +55,7 @@ pub struct WebhookService<H> {
 }
 
 impl<H> WebhookService<H> {
-    /// Returns a service that passes the events that the receiver accepts to the handler.
+    /// Returns a service that passes to the handler the events that the receiver accepts.
     pub fn new<F>(receiver: Receiver, handler: H) -> Self
     where
         H: Fn(Event) -> F,

@@ -1,4 +1,4 @@
-//! The webhook that a program requests, and the calls' requests that create or change it.
+//! The webhook that a program requests, and the API requests that create or change it.
 
 use crate::platform::transport::Url;
 use smtp2go_types::{Secret, Webhook, WebhookAddRequest, WebhookAuthType, WebhookEditRequest};

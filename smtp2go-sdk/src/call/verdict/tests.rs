@@ -634,7 +634,7 @@ fn success_that_reports_failure_is_an_error() {
 }
 
 #[test]
-fn known_cause_has_a_hint_and_is_rejected() {
+fn error_with_a_known_cause_has_a_hint_and_is_rejected() {
     let sender = "verify the sender";
     let permission = "not permitted";
     let key = "unknown or disabled: check the key, and the region";

@@ -84,7 +84,7 @@ mod sealed {
     pub trait Sendable: Clone + Send + 'static {
         const OPERATION: &'static Operation;
 
-        /// Sends the mail. `cancel` can cancel the call, and knows if it was sent.
+        /// Sends the mail. `cancel` can cancel the call, and knows whether it was sent.
         fn send(
             self,
             client: &Client,
@@ -157,7 +157,8 @@ impl<K, E: Into<Email>> IntoMail<K> for (K, E) {
     }
 }
 
-/// Implements `IntoMail` for a type that converts into `Mime`, and for pairs of a key and such.
+/// Implements `IntoMail` for a type that converts into `Mime`, and for pairs of a key and a value
+/// of that type.
 macro_rules! mime_mail {
     ($message:ty) => {
         impl sealed::SealedMail<()> for $message {}

@@ -35,7 +35,7 @@ pub struct SendHandle<K = ()> {
 }
 
 impl<K> SendHandle<K> {
-    /// A handle of a new stream, whose input has this size hint.
+    /// Creates the handle of a new stream. `remaining` is the size hint of its input.
     pub(crate) fn new(remaining: (usize, Option<usize>)) -> Self {
         Self {
             log: Arc::new(SendLog::new(remaining)),
@@ -43,7 +43,7 @@ impl<K> SendHandle<K> {
         }
     }
 
-    /// Clones the handle, whatever the keys are.
+    /// Clones the handle. Works with any type of key.
     pub(crate) fn share(&self) -> Self {
         Self {
             log: self.log.clone(),
@@ -69,7 +69,7 @@ impl<K> SendHandle<K> {
         self.log.taken(remaining)
     }
 
-    /// The call for a mail that was taken.
+    /// Returns the call for a mail that was taken.
     pub(crate) fn call(&self, index: usize) -> SendCall {
         SendCall::new(self.log.clone(), index)
     }
@@ -108,17 +108,17 @@ impl<K> fmt::Debug for SendHandle<K> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendState {
-    /// The service accepted it.
+    /// The service accepted the mail.
     Sent,
-    /// It was provably not sent and will not be: the call failed or was cancelled before anything
-    /// was sent, or never started.
+    /// The mail provably was not sent and will not be: the call failed or was cancelled before
+    /// anything was sent, or never started.
     NotSent,
-    /// The service refused it.
+    /// The service refused the mail.
     Rejected,
-    /// It may have been sent: the call failed or was cancelled after the request was handed to the
-    /// network.
+    /// The mail may have been sent: the call failed or was cancelled after the request was handed
+    /// to the network.
     Unknown,
-    /// Its call is in progress.
+    /// The call that sends the mail is in progress.
     InFlight,
 }
 
@@ -202,8 +202,8 @@ impl<K> SendReport<K> {
         self.count(SendState::InFlight)
     }
 
-    /// Number of mails that are left in the input, or were when it was dropped: they were not sent.
-    /// `None` if the input does not know its length.
+    /// Number of mails that are left in the input, or were left when the input was dropped. They
+    /// were not sent. `None` if the input does not know its length.
     #[must_use]
     pub fn not_taken(&self) -> Option<usize> {
         self.not_taken

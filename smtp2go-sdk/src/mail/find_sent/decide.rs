@@ -47,8 +47,8 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// A mail that was processed from this time on proves that the index has passed the attempt. The
-    /// margin allows for a difference between the clocks here and at the API.
+    /// Another mail that was processed at this time or later proves that the index has passed the
+    /// attempt. The margin allows for a difference between the clocks here and at the API.
     pub(super) fn passed_at(&self) -> SystemTime {
         after(self.ended, self.timing.margin)
     }
@@ -91,14 +91,15 @@ impl Attempt {
     }
 }
 
-/// The time of an event. One without a readable time comes last.
+/// Returns a key to sort events by time. An event without a readable time comes last.
 pub(super) fn time(event: &ActivityRecord) -> (bool, Option<SystemTime>) {
     let date = event.date.as_ref();
     let time = date.and_then(Timestamp::to_system_time);
     (time.is_none(), time)
 }
 
-/// A later time. More than a century counts as a century, so that no system's clock overflows.
+/// Adds a duration to a time. A duration of more than a century counts as a century, so that no
+/// system's clock overflows.
 pub(in crate::mail) fn after(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by.min(CENTURY)).unwrap_or(time)
 }
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn event_proves_sent_at_any_time() {
+    fn event_proves_that_the_mail_was_sent_at_any_time() {
         for now in [0, 49, 100, 310, 20_000] {
             for newest in [None, Some(5), Some(500)] {
                 let events = [event("a", 3)];

@@ -166,9 +166,9 @@ fn last_processed(events: &[ActivityRecord]) -> Option<SystemTime> {
     times.filter_map(|event| time(event).1).max()
 }
 
-/// Calls `take` with the headers of each event of a page: with event, name and value. A value is
-/// documented as a text; in a list of texts, each is a value. `expected` are the headers that were
-/// asked for.
+/// Calls `take` with the headers of each event of a page: with event, name and value. The API
+/// documents a header's value as a text. Of a list of texts, each is passed as a value. `expected`
+/// are the headers that were asked for.
 fn for_each_value(
     page: &Reply<ActivityList>,
     expected: &[&str],

@@ -162,7 +162,7 @@ struct AddressListReader {
     current: ListedAddress,
     /// Whether `current` is past its `@`.
     in_domain: bool,
-    /// Text after the brackets does not belong to the address.
+    /// State of the angle brackets: text after them does not belong to the address.
     angle: AngleBrackets,
 }
 

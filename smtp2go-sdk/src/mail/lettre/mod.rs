@@ -81,8 +81,9 @@ impl LettreTransport {
         }
     }
 
-    /// Sets whether recipients that no header has are written into a header `Bcc`. See
-    /// [`Mime::restore_bcc`] for the risk. Default: `false`, such a message is a validation error.
+    /// Sets whether to write envelope recipients that are in no header into a header `Bcc`. See
+    /// [`Mime::restore_bcc`] for the risk. Default: `false`: a message with such recipients is a
+    /// validation error.
     #[must_use]
     pub fn restore_bcc(mut self, restore: bool) -> Self {
         self.restore_bcc = restore;

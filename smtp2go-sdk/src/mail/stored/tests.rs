@@ -6,7 +6,7 @@ use smtp2go_types::EmailSendRequest;
 
 use super::*;
 
-/// A mail with each part.
+/// Returns a mail that has every part.
 fn full() -> Email {
     Email::new("Acme <noreply@example.com>", "Your order")
         .to("Jane <jane@example.net>")
