@@ -1,11 +1,12 @@
 //! Receives one-click unsubscribes (RFC 8058). Mail programs offer them for mails with
 //! [`Email::one_click_unsubscribe`](crate::Email::one_click_unsubscribe).
 //!
-//! When a recipient clicks "unsubscribe" in a mail program, its provider posts
-//! `List-Unsubscribe=One-Click` to the URL of the mail, without cookies or a login. Remove the recipient
-//! from the list, then reply 200, not a redirect. Only the URL identifies the recipient, so put a token
-//! into it that can't be guessed, and store the token with the subscription. A GET of the URL must
-//! change nothing, because programs that scan mail follow all links. Show a page there.
+//! When a recipient clicks "unsubscribe" in a mail program, the mailbox provider posts
+//! `List-Unsubscribe=One-Click` to the URL of the mail, without cookies or a login. Remove the
+//! recipient from the list, then reply 200, not a redirect. Only the URL identifies the recipient,
+//! so put a token into it that can't be guessed, and store the token with the subscription. A GET
+//! of the URL must change nothing, because programs that scan mail follow all links. Show a page
+//! there.
 #![cfg_attr(
     feature = "axum",
     doc = r#"

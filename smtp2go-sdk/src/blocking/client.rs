@@ -58,7 +58,7 @@ impl Client {
     /// [`Client::from_env`](crate::Client::from_env) of the async client.
     ///
     /// # Errors
-    /// Those of `build` of the [`builder`](Self::builder). The error names the variable.
+    /// Those of the [`builder`](Self::builder)'s `build`. The error names the variable.
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::from_lookup(&|name| std::env::var(name))?.build()
     }

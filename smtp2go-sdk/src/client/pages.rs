@@ -36,8 +36,8 @@ use crate::{Client, Error, Reply};
 /// pages are requested with the same filters.
 ///
 /// With tokens, a page is the last if its reply has no token, or the token that it was requested with.
-/// With a token of an earlier request the search would loop: after such a page the stream
-/// returns an error of the [`kind`](Error::kind) `repeated_token`.
+/// If the reply has the token of an earlier request, the search would loop: after the results of
+/// this page the stream returns an error of the [`kind`](Error::kind) `repeated_token`.
 ///
 /// With page numbers, a page is the last if it is empty or has fewer results than the page size. The
 /// page size is that of the request, or else the documented default. If a page repeats the results of

@@ -122,7 +122,7 @@ use crate::{Error, IDEMPOTENCY_HEADER};
 ///
 /// Template data and additional fields are kept as JSON text, with all digits of their numbers. This
 /// needs serde_json: other formats of serde are not supported, and neither are serde's `flatten` and
-/// untagged enums around a mail. A future version of the SDK reads the versions of earlier ones.
+/// untagged enums around a mail. Later versions of the SDK read the format of earlier ones.
 #[derive(Clone, PartialEq)]
 pub struct Email {
     /// Behind a pointer, since the mail is moved through several futures.

@@ -14,10 +14,10 @@ pub type StoreError = Box<dyn Error + Send + Sync>;
 ///
 /// Pass one to [`Receiver::deduplicate`](super::Receiver::deduplicate). The receiver *claims* an event
 /// before it calls the handler, *commits* the claim if the handler succeeds, and *releases* it if the
-/// handler fails, so that the next delivery is handled. If the process ends in between, the claim has
-/// to expire: later than the longest run of a handler, and before the service stops posting the event
-/// again. Committed events have to be remembered for as long as the service posts again: four days by
-/// the longest statement of its documentation.
+/// handler fails, so that the next delivery is handled. If the process ends in between, the claim
+/// has to expire: after a time that is longer than any run of a handler, but before the service
+/// stops posting the event again. Committed events have to be remembered for as long as the service
+/// posts again: four days by the longest statement of its documentation.
 ///
 /// [`MemoryDeduplicator`](super::MemoryDeduplicator) works for one process. For several processes, or
 /// across restarts, use `Dedup` of the crate `smtp2go-outbox`, which uses a table in PostgreSQL or

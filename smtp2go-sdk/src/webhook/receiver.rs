@@ -94,8 +94,9 @@ impl Receiver {
     }
 
     /// Sets the number of your own proxies in front of the server. Each adds an address to
-    /// `X-Forwarded-For`; [`sources`](Self::sources) then checks the address that the first one added.
-    /// Default: 0. If the number is too high, the sender can forge the address.
+    /// `X-Forwarded-For`; [`sources`](Self::sources) then checks the address that the first of
+    /// these proxies added. Default: 0. If the number is too high, the sender can forge the
+    /// address.
     #[must_use]
     pub fn behind_proxies(self, proxies: usize) -> Self {
         self.with(|settings| settings.proxies = proxies)

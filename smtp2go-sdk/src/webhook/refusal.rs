@@ -140,7 +140,7 @@ impl Answer {
         self.status
     }
 
-    /// Returns the reason if the request was refused before the handler.
+    /// Returns the reason if the request was refused before the handler was called.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         self.refusal.as_ref()

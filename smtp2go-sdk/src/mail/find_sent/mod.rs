@@ -159,8 +159,8 @@ impl FindSent {
     }
 
     /// Sets how long the activity takes to show an event. Default: 2 minutes, as the API documents. It determines
-    /// [`look_again_at`](Found::NotYet): first this long after the last attempt, then a quarter of it after each
-    /// search, and at least a second.
+    /// [`look_again_at`](Found::NotYet): first this long after the last attempt, then a quarter of
+    /// this time after each search, but at least a second.
     pub fn lag(mut self, lag: Duration) -> Self {
         self.timing.lag = lag;
         self
