@@ -54,7 +54,7 @@ impl Bodies {
         matches!(self, Self::Seal(_))
     }
 
-    /// Returns what to write for a mail that was accepted.
+    /// Returns the change of an accepted mail's content.
     pub(crate) fn of(&self, key: &str, mail: Option<&str>) -> Content {
         match (self, mail) {
             (Self::Keep, _) | (Self::Seal(_), None) => Content::Keep,

@@ -67,7 +67,7 @@ pub(crate) enum Found {
         look_again_at: SystemTime,
     },
     Absent,
-    /// The activity does not go back to the attempt.
+    /// The activity no longer covers the time of the attempt.
     TooOld,
     /// The search failed.
     Failed {
@@ -103,16 +103,16 @@ pub(crate) enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnAbsent {
-    /// Send it again, at most this many times; then hold it.
+    /// Send it again, up to `at_most` times; then hold it.
     Resend {
-        /// Maximum number of times.
+        /// Maximum number of times that a mail is sent again.
         at_most: u32,
     },
     /// Hold it until an operator decides.
     Hold,
 }
 
-/// The settings of the rule.
+/// The settings that decisions depend on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {
     pub(crate) on_absent: OnAbsent,
@@ -138,7 +138,7 @@ pub(crate) enum Action {
     Write(Change),
 }
 
-/// A change of a row. `None` keeps the value.
+/// A change of a row. A field that is `None` keeps its value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Change {
     pub(crate) state: State,
@@ -304,8 +304,9 @@ fn after_look_up(record: &Record, found: Found, policy: &Policy, now: SystemTime
     })
 }
 
-/// An event proves that the API accepted the mail, in every state of the row. The most serious
-/// state is kept, so events may arrive in any order and more than once.
+/// Decides the change after an event. An event of the mail proves that the API accepted it,
+/// whatever the state of the row is. The most serious state is kept, so events may arrive in any
+/// order and more than once.
 fn after_event(record: &Record, event: EventFacts) -> Action {
     // The event is about another mail with the same key: an older mail, or a mail of another outbox.
     let is_older = event
@@ -373,8 +374,8 @@ fn expired() -> Change {
     Change::to(State::Cancelled).because("expired")
 }
 
-/// Returns how serious a state of an accepted mail is. `Rejected` counts only if `sent_at` is set: the API can
-/// also refuse a mail at once.
+/// Returns how serious a state of an accepted mail is, and `None` for other states. Before the call, check for
+/// `Rejected` that `sent_at` is set: the API can also refuse a mail without having accepted it.
 fn accepted_rank(state: State) -> Option<u8> {
     match state {
         State::Sent => Some(0),
@@ -386,8 +387,8 @@ fn accepted_rank(state: State) -> Option<u8> {
     }
 }
 
-/// Returns the wait before the next attempt: it doubles from the first duration to the second, and is shortened at
-/// random by up to half.
+/// Returns the wait before the next attempt. It doubles with each attempt, from the first to the second duration
+/// of `policy.backoff`, and is shortened at random by up to half.
 fn backoff(attempts: u32, policy: &Policy) -> Duration {
     let (first, most) = policy.backoff;
     let doublings = attempts.saturating_sub(1).min(31);
@@ -408,7 +409,8 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// A row at its third attempt, whose lease lasts from 80 to 110; now is 100.
+    /// A row in its third attempt. The lease lasts from 80 to 110 seconds after 1970, and the time
+    /// is 100.
     fn row(state: State) -> Record {
         Record {
             key: "k".to_owned(),
@@ -689,7 +691,7 @@ mod tests {
     }
 
     #[test]
-    fn event_about_another_mail_with_the_key_changes_nothing() {
+    fn event_about_another_mail_with_the_same_key_changes_nothing() {
         let known = |email_id: &str, sent_at: Option<u64>| {
             Known::Event(EventFacts {
                 proves: State::Delivered,
@@ -746,7 +748,7 @@ mod tests {
     }
 
     #[test]
-    fn request_changes_only_the_states_that_allow_it() {
+    fn request_changes_a_mail_only_in_states_that_allow_it() {
         use State::*;
         let (retried, held, again, cancelled, erased, no) = (
             "queued at 100 because retried",

@@ -31,16 +31,16 @@ impl Dedup {
         }
     }
 
-    /// Sets how long a process may handle an event. Default: 60 seconds. After that time, for example because the
-    /// process died, the event can be handled again. Must be longer than the handler ever takes.
+    /// Sets how long a process may handle an event. Default: 60 seconds. After that time the event can be handled
+    /// again, for example if the process died. Must be longer than the handler can take.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Sets how long a handled event is remembered. Default: 5 days, because the service posts an event again for
-    /// up to 4 days.
+    /// Sets how long a handled event is remembered. Default: 5 days, because the service repeats a failed
+    /// delivery for up to 4 days.
     #[must_use]
     pub fn keep(mut self, keep: Duration) -> Self {
         self.keep = keep;

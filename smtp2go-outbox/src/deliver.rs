@@ -16,7 +16,7 @@ use crate::worker::{Stop, Worker};
 /// row.
 const STEPS: u32 = 8;
 
-/// What [`Worker::deliver`] did.
+/// The result of [`Worker::deliver`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Delivery {

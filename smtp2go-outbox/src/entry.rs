@@ -47,8 +47,8 @@ impl Entry {
         self
     }
 
-    /// Sets the tenant, for [`WorkerBuilder::tenant_rate`](crate::WorkerBuilder::tenant_rate). Default: empty,
-    /// which the rate does not limit.
+    /// Sets the tenant, for [`WorkerBuilder::tenant_rate`](crate::WorkerBuilder::tenant_rate). Default: empty.
+    /// A mail without a tenant has no tenant limit.
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = tenant.into();
         self
@@ -74,7 +74,7 @@ impl From<Email> for Entry {
     }
 }
 
-/// What [`Outbox::put`](crate::Outbox::put) did.
+/// The result of [`Outbox::put`](crate::Outbox::put).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Put {
@@ -84,7 +84,7 @@ pub enum Put {
     Known,
 }
 
-/// What a request such as [`Outbox::retry`](crate::Outbox::retry) did.
+/// The result of a request such as [`Outbox::retry`](crate::Outbox::retry).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the request may not apply to the mail's state"]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use crate::foreign;
 use crate::outbox::Outbox;
 use crate::store::{Personal, address};
 
-/// What [`Outbox::erase`] did.
+/// The result of [`Outbox::erase`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erased {
@@ -112,8 +112,8 @@ impl Outbox {
     }
 }
 
-/// Whether a mail has the address in one of [`ADDRESSES`]. If the mail can't be read, whether its
-/// text contains the address anywhere.
+/// Whether a mail has the address in one of [`ADDRESSES`]. For a mail that can't be parsed: whether
+/// its text contains the address anywhere.
 fn names(json: &str, who: &str) -> bool {
     let Ok(Value::Object(mail)) = serde_json::from_str(json) else {
         return quotes(json, who);

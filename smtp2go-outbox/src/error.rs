@@ -37,8 +37,8 @@ impl Error {
         matches!(self.kind, Kind::Database(_))
     }
 
-    /// Returns whether the mail can't be queued or sent again: see [`Outbox::put`](crate::Outbox::put) and
-    /// [`Outbox::retry`](crate::Outbox::retry).
+    /// Returns whether the mail is the cause, so that it can't be queued or retried: see
+    /// [`Outbox::put`](crate::Outbox::put) and [`Outbox::retry`](crate::Outbox::retry).
     #[must_use]
     pub fn is_mail(&self) -> bool {
         matches!(self.kind, Kind::Mail(_))

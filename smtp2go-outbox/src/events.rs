@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::record::State;
 
-/// Value that the service writes in place of a missing one.
+/// Value that the service writes if it has no value.
 const UNAVAILABLE: &str = "Unavailable";
 
 impl Outbox {

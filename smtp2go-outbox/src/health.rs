@@ -11,8 +11,9 @@ use crate::outbox::Outbox;
 pub struct Health {
     /// How long the oldest due mail has waited. Zero if no mail is due.
     pub oldest_due: Duration,
-    /// How long workers have tried to send a queued mail without success: the API can't be reached,
-    /// limits the rate, or refuses the key. [`Record::reason`](crate::Record::reason) says why.
+    /// The longest time that workers have tried to send a queued mail without success: the API
+    /// can't be reached, limits the rate, or refuses the key.
+    /// [`Record::reason`](crate::Record::reason) says why.
     pub oldest_failing: Duration,
     /// Time since the end of the oldest lease that no worker has cleared. If it exceeds a few times
     /// [`sweep_every`](crate::WorkerBuilder::sweep_every), no worker runs.

@@ -1,4 +1,4 @@
-//! The log of the program: the outbox's events, one a line, on standard error.
+//! The log of the program: the outbox's events, one per line, on standard error.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};

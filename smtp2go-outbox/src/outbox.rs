@@ -134,7 +134,8 @@ impl Outbox {
     }
 
     /// Sets the maximum size of a mail's JSON, in bytes. Default: 10 MiB. An attachment in memory takes four
-    /// thirds of its size. The content of a path or URL does not count.
+    /// thirds of its size, because it is encoded as base64. The content of an attachment by path or URL does
+    /// not count.
     #[must_use]
     pub fn max_mail_bytes(mut self, limit: usize) -> Self {
         self.max_mail_bytes = limit;
@@ -207,8 +208,8 @@ impl Outbox {
     /// ```
     ///
     /// # Errors
-    /// Those of [`put`](Self::put). After an error that [`is_mail`](Error::is_mail), the transaction stays usable.
-    /// After an error of the database, roll it back: in PostgreSQL, `commit` would return `Ok` and save nothing.
+    /// Those of [`put`](Self::put). If [`is_mail`](Error::is_mail) is true, the transaction stays usable. After an
+    /// error of the database, roll it back: in PostgreSQL, `commit` would return `Ok` and save nothing.
     pub async fn put_in(
         &self,
         connection: impl Into<Connection<'_>>,
@@ -317,8 +318,8 @@ impl Outbox {
     }
 
     /// Queues a mail again as [`retry`](Self::retry) does, even if it may have been sent, so it may
-    /// be sent twice. Prefer [`look_up`](Self::look_up) unless the activity no longer goes back to
-    /// the attempt.
+    /// be sent twice. Prefer [`look_up`](Self::look_up) unless the activity no longer covers the
+    /// attempt.
     ///
     /// # Errors
     /// Those of [`retry`](Self::retry).
@@ -358,7 +359,7 @@ impl Outbox {
         self.request(key, Request::Hold).await
     }
 
-    /// Returns a held mail whose outcome is unknown to the state [`Unknown`](State::Unknown), so that a worker
+    /// Sets a held mail whose outcome is unknown to the state [`Unknown`](State::Unknown), so that a worker
     /// looks it up.
     ///
     /// # Errors
@@ -384,9 +385,9 @@ impl Outbox {
         self.request(key, Request::Cancel).await
     }
 
-    /// Deletes rows in a [final](State::is_final) state that did not change for this long. Returns their number.
-    /// A program can then queue mails with the same keys again, so keep a row for as long as a program may
-    /// repeat its mail.
+    /// Deletes rows in a [final](State::is_final) state that did not change for the time `older_than`. Returns
+    /// their number. A program can then queue mails with the same keys again, so keep a row for as long as a
+    /// program may repeat the call that queued its mail.
     ///
     /// # Errors
     /// If the database fails. Rows that were deleted before the failure stay deleted.
@@ -423,7 +424,8 @@ fn durable(options: sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteC
         .foreign_keys(true)
 }
 
-/// Whether a JSON text has the escape of U+0000: one with an even number of backslashes before it.
+/// Whether a JSON text contains the escape of U+0000. An odd number of backslashes before the `u`
+/// makes it an escape.
 fn has_nul(json: &str) -> bool {
     json.match_indices("\\u0000").any(|(at, _)| {
         let before = json.as_bytes().iter().take(at).rev();

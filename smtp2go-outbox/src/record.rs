@@ -141,7 +141,7 @@ pub struct Record {
     pub key: String,
     /// The mail's state.
     pub state: State,
-    /// The tenant, for rates. Empty: no tenant.
+    /// The tenant, for the rate limit of its mails. Empty if the mail has no tenant.
     pub tenant: String,
     /// The priority.
     pub priority: Priority,

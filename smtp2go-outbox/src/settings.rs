@@ -132,7 +132,7 @@ impl Settings {
         self
     }
 
-    /// Returns the settings of one decision, with new jitter.
+    /// Returns the settings for one decision, with a new random jitter.
     pub(crate) fn policy(&self) -> Policy {
         Policy {
             on_absent: self.on_absent,

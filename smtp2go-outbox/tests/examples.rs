@@ -22,7 +22,7 @@ fn names() -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the path of an example's program: beside the tests of its package.
+/// Returns the path of an example's program, which cargo builds next to the tests of its package.
 fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();

@@ -19,7 +19,7 @@ const MIB: u64 = 1024 * 1024;
 
 const KEY: &str = "api-0123456789abcdefABCDEF0123456789";
 
-/// Set in the process that runs the sandbox.
+/// Environment variable that is set in the process that runs the sandbox.
 const SERVES: &str = "SMTP2GO_TEST_SERVES";
 
 /// Runs the sandbox until its standard input ends. Prints its URL first, and the size of each request

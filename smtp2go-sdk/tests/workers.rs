@@ -36,7 +36,7 @@ const TOKEN: &str = "EXAMPLE-long-random-token";
 struct Worker {
     workerd: Child,
     port: u16,
-    /// Of the stand-in that delivers messages of a queue.
+    /// Port of the stand-in that delivers messages of a queue.
     queue_port: u16,
 }
 
@@ -154,7 +154,7 @@ async fn stand_in() -> (u16, Seen) {
     (port, seen)
 }
 
-/// What a queue answers.
+/// The body of a queue's reply.
 const QUEUED: &str = r#"{"metadata":{"metrics":{"backlogCount":1,"backlogBytes":1}}}"#;
 
 async fn serve(mut stream: TcpStream, seen: Seen) {
@@ -195,7 +195,7 @@ const MESSAGE: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn contact_form_sends_what_is_valid_and_refuses_the_rest() {
+async fn contact_form_sends_valid_messages_and_refuses_others() {
     let sandbox = Sandbox::start().await.unwrap();
     let variables = [
         ("SMTP2GO_API_KEY", sandbox.key()),
@@ -308,7 +308,7 @@ struct Call {
     path: &'static str,
     /// Number of bytes of the mail's text.
     size: usize,
-    /// Milliseconds.
+    /// Time limit in milliseconds.
     timeout: u64,
     attempts: u32,
 }
@@ -344,7 +344,7 @@ impl Call {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// Makes the call here.
+    /// Makes the call in this process. Returns how it ended.
     async fn natively(self, sandbox: &Sandbox, base_url: &str) -> String {
         let client = Client::builder(watched(sandbox.key()))
             .base_url(base_url)
@@ -372,7 +372,7 @@ impl Call {
     }
 }
 
-/// The faults of the table, in its order.
+/// The faults of the documented table, in its order, each with the call that it disturbs.
 fn cases() -> Vec<(&'static str, Option<Fault>, Call)> {
     let large_stall = Call {
         timeout: STALLED,

@@ -6,7 +6,7 @@ const DAYS_TO_EPOCH: i64 = 719_162;
 const DAYS_PER_CYCLE: i64 = 146_097;
 /// Days in 100 years whose last year is not a leap year.
 const DAYS_PER_CENTURY: i64 = 36_524;
-/// Days in four years with one leap year.
+/// Days in four years, one of which is a leap year.
 const DAYS_PER_OLYMPIAD: i64 = 1_461;
 
 fn is_leap(year: i64) -> bool {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn days_of_two_cycles_are_consecutive() {
+    fn day_numbers_of_two_cycles_are_consecutive() {
         let first = days_since_epoch(1600, 1, 1).unwrap();
         let mut expected = first;
         for year in 1600..2400 {

@@ -40,7 +40,7 @@ impl Date {
         Some(Self::written(year.into(), month.into(), day.into()))
     }
 
-    /// The text of a day, whether or not the API can read it.
+    /// Writes a day as text, even if the API can't read it.
     pub(crate) fn written(year: i32, month: u32, day: u32) -> Self {
         Self(format!("{year:04}-{month:02}-{day:02}"))
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn date_is_its_text_in_json() {
+    fn date_keeps_its_text_in_json_and_display() {
         let date: Date = serde_json::from_str(r#""2026-03-02""#).unwrap();
         assert_eq!(serde_json::to_string(&date).unwrap(), r#""2026-03-02""#);
         assert_eq!(date.to_string(), "2026-03-02");

@@ -1,6 +1,8 @@
-//! Reads the fields of replies so that one odd value never loses a reply.
+//! Reads the fields of replies, so that an unexpected value does not make the whole reply
+//! unreadable.
 //!
-//! A [`Field`] accepts every JSON value. What it can't hold is skipped, and the field stays empty:
+//! A [`Field`] accepts every JSON value. A value that it can't hold is skipped, and the field stays
+//! empty:
 //!
 //! ```text
 //! {"sent": "12", "failed": [], "names": "Ana", "size": 1.5}
@@ -37,8 +39,8 @@ use serde_core::de::{
 };
 use serde_json::{Number, Value};
 
-/// With its feature `arbitrary_precision`, which any crate in the build can turn on, serde_json
-/// represents a number as an object whose only member has this name and the number as text. The
+/// With the feature `arbitrary_precision` of serde_json, which any crate in the build can turn on,
+/// a number is represented as an object. Its only member has this name, and the number as text. The
 /// name is private to serde_json, but has never changed.
 pub(crate) const NUMBER: &str = "$serde_json::private::Number";
 
@@ -198,7 +200,7 @@ impl<T: Lenient> Field for BTreeMap<String, T> {
     }
 }
 
-/// Reads a member's value into a field, after its name was read.
+/// Reads a member's value into a field, after the member's name was read.
 pub(crate) fn fill<'de, F: Field, A: MapAccess<'de>>(
     field: &mut F,
     object: &mut A,
@@ -548,7 +550,8 @@ mod tests {
         reply
     }
 
-    /// Rows: a field, its JSON, and the JSON when written again; null if the field is left out.
+    /// Decodes and encodes each row: a field, its JSON, and the JSON when it is written again,
+    /// which is null if the field is left out.
     fn table(rows: &[(&str, &str, Value)]) {
         for (field, json, expected) in rows {
             let reply = decode(&format!(r#"{{"{field}":{json},"last":"here"}}"#));
@@ -794,7 +797,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_in_a_field_that_skips_it_is_no_error() {
+    fn deep_nesting_in_a_field_that_can_t_hold_it_is_skipped() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for field in [
             "text", "integer", "truth", "time", "colour", "inner", "text_map",

@@ -409,7 +409,7 @@ pub(crate) fn filled<T: lenient::Field>(value: T) -> Option<T> {
     (!value.is_absent()).then_some(value)
 }
 
-/// Returns a secret unless it is empty or masked, as the API masks keys.
+/// Returns a secret unless it is empty or masked. The API masks keys in replies.
 pub(crate) fn unmasked(secret: Option<Secret>) -> Option<Secret> {
     secret.filter(|secret| {
         let text = secret.expose();

@@ -126,8 +126,8 @@ impl fmt::Debug for UnknownValue {
     }
 }
 
-/// Finds the listed value that equals `value` except for case and separators, in pairs of a
-/// spelling and its listed value.
+/// Finds the listed value that equals `value` except for case and separators. `spellings` are pairs
+/// of a spelling and its listed value.
 pub(crate) fn similar(
     value: &str,
     spellings: &[(&'static str, &'static str)],

@@ -6,7 +6,7 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::lenient::{Lenient, Scalar};
 
-/// A secret: an API key, a password, the value of an authorisation header.
+/// A secret, such as an API key, a password, or the value of an authorisation header.
 ///
 /// Serialises as plain text, because the API needs it, and prints as `…`, so that `Debug` and
 /// `Display` don't put it into a log. [`expose`](Secret::expose) returns the text. The memory is

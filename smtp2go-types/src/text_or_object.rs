@@ -19,7 +19,7 @@ pub enum TextOrObject {
 }
 
 impl TextOrObject {
-    /// Returns the text, or `None` if it is an object.
+    /// Returns the text, or `None` if the value is an object.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -28,7 +28,7 @@ impl TextOrObject {
         }
     }
 
-    /// Returns the object, or `None` if it is text.
+    /// Returns the object, or `None` if the value is text.
     #[must_use]
     pub fn as_object(&self) -> Option<&Map<String, Value>> {
         match self {

@@ -11,7 +11,7 @@ use crate::lenient::{self, Lenient, Scalar};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A time, as text of the API.
+/// A time, as text in a format of the API.
 ///
 /// Keeps its text and serialises as that text, unchecked.
 /// [`to_system_time`](Timestamp::to_system_time) and [`unix_seconds`](Timestamp::unix_seconds)
@@ -21,8 +21,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 ///   fraction of any length (digits beyond nanoseconds are dropped) and with a zone: `Z`, `+00:00`,
 ///   `+0000`, `+00`, or a name as below, with or without a space before it;
 /// - RFC 822 and RFC 1123: `02 Mar 26 08:15 GMT`, `Mon, 02 Mar 2026 08:15:00 +0000`, where weekday
-///   and seconds may be missing. A year of two digits is 1969 to 2068. Zone names are those of RFC
-///   822 (`GMT`, `UT`, `EST`, `PDT`, …), `UTC` and `Z`;
+///   and seconds may be missing. A year of two digits means 1969 to 2068. Zone names are those of
+///   RFC 822 (`GMT`, `UT`, `EST`, `PDT`, …), `UTC` and `Z`;
 /// - a number alone, with or without a fraction: seconds since 1970.
 ///
 /// A time without a zone is UTC. A date that does not exist is refused, and so is a leap second. The
@@ -131,8 +131,8 @@ impl From<String> for Timestamp {
     }
 }
 
-/// Writes RFC 3339 in UTC, with milliseconds unless they are zero, truncated. A year beyond 9999 or
-/// before 0 has a sign and more digits if needed; the API refuses such a time.
+/// Writes RFC 3339 in UTC, with milliseconds unless they are zero; finer parts are cut off. A year
+/// beyond 9999 or before 0 has a sign and more digits if needed; the API refuses such a time.
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let (seconds, millis) = match time.duration_since(UNIX_EPOCH) {
@@ -194,7 +194,7 @@ fn parse(text: &str) -> Option<(i64, u32)> {
     unix(text).or_else(|| iso(text)).or_else(|| mail(text))
 }
 
-/// `1772439300`, `-0.5`
+/// Parses seconds since 1970: `1772439300` or `-0.5`.
 fn unix(text: &str) -> Option<(i64, u32)> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = whole.strip_prefix('-');
@@ -219,7 +219,7 @@ fn unix(text: &str) -> Option<(i64, u32)> {
     }
 }
 
-/// Parses `2026-03-02` to `2026-03-02 08:15:00.412907+00:00`.
+/// Parses the layouts from `2026-03-02` to `2026-03-02 08:15:00.412907+00:00`.
 fn iso(text: &str) -> Option<(i64, u32)> {
     let mut cursor = Cursor::new(text);
     let midnight = cursor.date()? * SECONDS_PER_DAY;
@@ -237,7 +237,7 @@ fn iso(text: &str) -> Option<(i64, u32)> {
     Some((midnight + time + seconds - offset, nanos))
 }
 
-/// Parses `Mon, 02 Mar 2026 08:15:00 GMT` to `02 Mar 26 08:15 +0000`.
+/// Parses the layouts from `02 Mar 26 08:15 +0000` to `Mon, 02 Mar 2026 08:15:00 GMT`.
 fn mail(text: &str) -> Option<(i64, u32)> {
     let mut words = text.split_ascii_whitespace();
     let mut word = words.next()?;

@@ -68,8 +68,8 @@ where
     check.finish()
 }
 
-/// One problem of a request. `Debug` is fit for logs: it leaves the message out, which can quote
-/// the value, such as an address.
+/// One problem of a request. `Debug` is safe for logs: it leaves out the message, which can quote a
+/// value such as an address.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Problem {
     field: String,
@@ -84,7 +84,7 @@ impl Problem {
         &self.field
     }
 
-    /// Returns the problem and the limit.
+    /// Returns the description of the problem, with the limit.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -299,8 +299,7 @@ impl Check {
         }
     }
 
-    /// Checks that a text is not one that the API refuses, ignoring case and surrounding white
-    /// space.
+    /// Checks that a text is none of the `refused` ones, ignoring case and surrounding white space.
     pub fn refused(&mut self, text: &str, refused: &[&str]) {
         let text = text.trim();
         if let Some(refused) = refused

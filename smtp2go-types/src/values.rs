@@ -1,7 +1,7 @@
 //! Limits the number of values in a JSON text, and so the memory for decoding it.
 
-/// Count of a list or an object, besides its items or members. Decoded, it takes hundreds of bytes
-/// even if it is empty.
+/// Number that a list or an object counts as, in addition to its items or members. Decoded, it
+/// takes hundreds of bytes even if it is empty.
 const CONTAINER: usize = 16;
 
 /// Returns the offset at which a JSON text exceeds `limit` values, or `None` if it does not.
@@ -50,8 +50,8 @@ pub fn values_beyond(json: &[u8], limit: usize) -> Option<usize> {
     None
 }
 
-/// Count of a byte outside of strings: a comma precedes an item or member, and a bracket the first
-/// one.
+/// Number that a byte outside of strings counts as: a comma precedes an item or member, and a
+/// bracket the first one.
 const fn weight(byte: u8) -> usize {
     match byte {
         b',' => 1,

@@ -24,7 +24,7 @@ const DATES: [(i16, u8, u8, &str); 3] = [
 ];
 
 #[test]
-fn system_time_is_written_like_the_times_of_the_crates() {
+fn system_time_is_written_like_the_times_of_chrono_jiff_and_time() {
     for (nanos, text) in MOMENTS {
         let distance = u64::try_from(nanos.unsigned_abs()).map(Duration::from_nanos);
         // The year 0 is out of reach of 64 bits.
@@ -39,7 +39,7 @@ fn system_time_is_written_like_the_times_of_the_crates() {
 }
 
 #[test]
-fn chrono_is_written_in_utc() {
+fn chrono_times_are_written_in_utc() {
     use chrono::{DateTime, FixedOffset, NaiveDate};
 
     for (nanos, text) in MOMENTS {
@@ -63,7 +63,7 @@ fn chrono_is_written_in_utc() {
 }
 
 #[test]
-fn jiff_is_written_in_utc() {
+fn jiff_times_are_written_in_utc() {
     use jiff::tz::{Offset, TimeZone};
 
     for (nanos, text) in MOMENTS {
@@ -81,7 +81,7 @@ fn jiff_is_written_in_utc() {
 }
 
 #[test]
-fn time_is_written_in_utc() {
+fn times_of_the_time_crate_are_written_in_utc() {
     use time::{Month, OffsetDateTime, UtcDateTime, UtcOffset};
 
     for (nanos, text) in MOMENTS {

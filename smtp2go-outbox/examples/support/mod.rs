@@ -1,4 +1,4 @@
-//! Code that the examples share: a local SMTP2GO, and workers with short times.
+//! Code that the examples share: the sandbox as a local SMTP2GO, and workers with short times.
 
 #![allow(dead_code)] // each example uses a part
 
@@ -14,7 +14,7 @@ mod log_watch;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// Starts a local SMTP2GO, and returns a client for it.
+/// Starts a sandbox, and returns it with a client for it.
 pub(crate) async fn local(
     change: impl FnOnce(SandboxBuilder) -> SandboxBuilder,
 ) -> Result<(Sandbox, Client)> {
@@ -26,14 +26,15 @@ pub(crate) async fn local(
     Ok((sandbox, client))
 }
 
-/// Returns a client with the settings of the environment, in a process that an example started.
+/// Returns a client that the environment variables configure. For a process that an example
+/// started.
 pub(crate) fn client_from_env() -> Result<Client> {
     log_watch::if_asked();
     Ok(Client::from_env()?)
 }
 
-/// Sets seconds in place of minutes, because the local SMTP2GO shows each mail in its activity at once. For the
-/// real service, keep the defaults.
+/// Shortens the worker's times, because the sandbox shows each mail in its activity at once. For the real
+/// service, keep the defaults.
 pub(crate) fn with_short_times(worker: WorkerBuilder) -> WorkerBuilder {
     let ms = Duration::from_millis;
     worker

@@ -11,14 +11,14 @@ use crate::error::Error;
 use crate::record::Record;
 use crate::time::seconds;
 
-/// How often senders and tenants may send.
+/// The rate limits of senders and tenants.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Rates {
     /// The time between two mails of a sender.
     pub(crate) sender: Option<Duration>,
     /// The time between two mails of a tenant.
     pub(crate) tenant: Option<Duration>,
-    /// The time after which an unused permit expires, if the rate's interval is not longer.
+    /// An unused permit expires after this time, or after the rate's interval if that is longer.
     pub(crate) slack: Duration,
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Claimed {
     /// The moment just before the claim's statement. The lease lasts at least from this moment for its
     /// full length.
     pub(crate) before: Instant,
-    /// The same moment by the machine's clock.
+    /// The moment `before`, by the machine's clock.
     wall: SystemTime,
 }
 
@@ -237,8 +237,8 @@ impl Store {
 }
 
 /// Returns the gates of the rates for which a mail still needs a permit. Each priority has its own gates, so that
-/// a newsletter does not delay a login code. An old permit counts as expired: otherwise all mails with permits
-/// would be sent at once after a stop.
+/// a newsletter does not delay a login code. An old permit counts as expired: otherwise, when stopped workers
+/// start again, they would send all mails with permits at once.
 fn gates(
     record: &Record,
     rates: Rates,

@@ -27,7 +27,7 @@ impl Store {
         })
     }
 
-    /// Returns whether an event was handled. `None` if the table does not have it.
+    /// Returns whether an event was handled. `None` if the table does not have the event.
     pub(crate) async fn event_is_handled(&self, key: &str) -> Result<Option<bool>, Error> {
         let sql = "SELECT token IS NULL FROM smtp2go_outbox_events WHERE key = $1";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(key).fetch_optional(pool).await?))

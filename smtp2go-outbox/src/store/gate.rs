@@ -36,7 +36,7 @@ impl Store {
         Ok(())
     }
 
-    /// Returns when a pause ends, if there is one.
+    /// Returns the end of the pause of all workers, if there is one.
     pub(crate) async fn paused_until(&self) -> Result<Option<SystemTime>, Error> {
         let sql = self.engine().sql(
             "SELECT UNIX(until) FROM smtp2go_outbox_gate WHERE name = 'pause' AND until > NOW()",

@@ -1,4 +1,4 @@
-//! Reads many rows, and deletes.
+//! Reads lists of rows, and deletes rows and personal data.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,9 +26,9 @@ pub(crate) struct Load {
     pub(crate) now: SystemTime,
     /// `not_before` of the due mail that has waited longest.
     pub(crate) oldest_due: Option<SystemTime>,
-    /// Earliest end of a lease in the past.
+    /// Of the leases that have ended, the end of the oldest.
     pub(crate) oldest_lease: Option<SystemTime>,
-    /// Earliest time of a look-up in the past.
+    /// Of the look-ups that are due, the time of the oldest.
     pub(crate) oldest_look_up: Option<SystemTime>,
     /// Start of the first failed attempt of the mail that has failed for the longest time.
     pub(crate) failing_since: Option<SystemTime>,

@@ -4,9 +4,9 @@
 //! | --- | --- | --- |
 //! | `NOW()` | time of the statement | time of the statement, in seconds since 1970 |
 //! | `CLOCK()` | the same in seconds since 1970 | the same |
-//! | `AT($1)` | the time of these seconds since 1970 | the parameter |
-//! | `SECS($1)` | an interval | the parameter |
-//! | `UNIX(column)` | seconds since 1970 | the column |
+//! | `AT($1)` | the parameter, in seconds since 1970, as a time | the parameter |
+//! | `SECS($1)` | the parameter, in seconds, as an interval | the parameter |
+//! | `UNIX(column)` | the column in seconds since 1970 | the column |
 //! | `JSON($1)` | the parameter as `json` | the parameter |
 //! | `FENCE()` | the next fence | the fence that the transaction has taken |
 //! | `SKIP_LOCKED` | `FOR UPDATE SKIP LOCKED` | nothing: one writer at a time |

@@ -16,7 +16,8 @@ use crate::decide::{Known, Outcome, is_expired};
 use crate::error::Error;
 use crate::store::{Claim, Claimed};
 
-/// Upload speed in bytes per second. The client adds the time of an upload at this speed to its deadline.
+/// Assumed upload speed in bytes per second. The client adds the time of an upload at this speed to its
+/// deadline.
 const SLOWEST: u64 = 64 * 1024;
 
 /// Cap on the upload time. Longer than any upload takes at this speed, because the client refuses

@@ -119,7 +119,7 @@ pub(super) fn outcome(result: Result<Reply<Sent>, Error>, pause: Duration) -> (O
     }
 }
 
-/// Returns the wait that the reply asks for, within the maximum.
+/// Returns the wait that the reply asks for, limited to the maximum.
 fn wait(error: &Error) -> Option<Duration> {
     error.retry_after().map(|wait| wait.min(LONGEST_PAUSE))
 }
@@ -130,7 +130,7 @@ fn is_from_elsewhere(error: &Error) -> bool {
     error.kind() == "status" && says_nothing && !is_too_large
 }
 
-/// Returns the code, status or kind of an error. Not its text, which can quote addresses.
+/// Returns the code, status or kind of an error. Leaves out its text, which can quote addresses.
 fn reason(error: &Error) -> String {
     match (error.code(), error.status()) {
         (Some(code), _) => code.to_string(),

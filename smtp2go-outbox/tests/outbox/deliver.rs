@@ -70,7 +70,7 @@ async fn repeated_deliver_calls_settle_a_mail_with_a_lost_reply() {
 }
 
 #[tokio::test]
-async fn deliver_before_not_before_sends_nothing() {
+async fn deliver_call_before_the_earliest_send_time_sends_nothing() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         let hour = Duration::from_secs(3600);

@@ -116,7 +116,7 @@ async fn event_delivered_twice_is_handled_once() {
 }
 
 #[tokio::test]
-async fn only_one_of_concurrent_claims_succeeds() {
+async fn only_one_of_the_concurrent_claims_of_an_event_succeeds() {
     for Fixture { outbox, .. } in &fixtures().await {
         let claims = (0..20).map(|_| {
             let dedup = Dedup::new(outbox);

@@ -99,7 +99,7 @@ async fn refused_mail_leaves_the_transaction_usable() {
 }
 
 #[tokio::test]
-async fn role_that_only_inserts_can_put_mail() {
+async fn role_with_only_the_insert_privilege_can_queue_mail() {
     let Some(Fixture { outbox, url, .. }) = postgres().await else {
         return;
     };
@@ -118,7 +118,7 @@ async fn role_that_only_inserts_can_put_mail() {
 }
 
 #[tokio::test]
-async fn infinite_time_is_read_as_a_far_time() {
+async fn mail_with_an_infinite_or_very_late_time_is_sent() {
     for Fixture { outbox, url, .. } in &fixtures().await {
         let far = SystemTime::now() + Duration::from_secs(10_000_000_000_000);
         outbox

@@ -20,7 +20,7 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn longest_durations_do_not_panic_or_become_short() {
+async fn longest_durations_neither_panic_nor_wrap_to_short_ones() {
     let Fixture { outbox, .. } = &sqlite().await;
     let lost = Fault::reset().on("email_send").nth(1).carried_out(true);
     let (sandbox, client) = sandbox(|builder| builder.fault(lost)).await;
@@ -51,7 +51,7 @@ async fn longest_durations_do_not_panic_or_become_short() {
 }
 
 #[tokio::test]
-async fn event_of_an_older_mail_with_the_key_does_not_settle_a_newer_one() {
+async fn event_of_an_older_mail_does_not_settle_a_newer_one_with_the_same_key() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         outbox.put(mail("k")).await.unwrap();
@@ -216,7 +216,7 @@ async fn mail_with_a_passed_schedule_is_sent_without_it() {
 }
 
 #[tokio::test]
-async fn rate_limit_holds_after_a_stop() {
+async fn rate_limit_holds_after_workers_were_stopped() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         for number in 0..20 {

@@ -179,7 +179,7 @@ async fn higher_priority_goes_first() {
 }
 
 #[tokio::test]
-async fn mail_after_its_not_after_is_cancelled() {
+async fn mail_past_its_not_after_is_cancelled() {
     for Fixture { outbox, .. } in &fixtures().await {
         let (sandbox, client) = sandbox(|builder| builder).await;
         let now = std::time::SystemTime::now();
@@ -387,7 +387,7 @@ async fn short_lease_is_refused() {
 }
 
 #[tokio::test]
-async fn worker_without_tables_fails_with_the_command_to_run() {
+async fn error_for_missing_tables_names_the_command_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("empty.db").display());
     let outbox = Outbox::connect(&url).await.unwrap();

@@ -36,7 +36,7 @@ fn client(sandbox: &Sandbox) -> Client {
         .unwrap()
 }
 
-/// A client that sends once.
+/// A client without retries.
 fn client_of(server: &Sandbox) -> Client {
     Client::builder(watched(KEY))
         .base_url(server.base_url())
@@ -254,7 +254,7 @@ async fn call_that_blocks_its_own_server_ends_by_its_deadline() {
     assert!(subjects(&sandbox).contains("found"));
 }
 
-/// Calls its client when it is read, and drops the client.
+/// A reader that makes a call with its own client when it is read, and drops the client.
 struct Calls {
     client: Option<Client>,
     error: Arc<Mutex<Option<Error>>>,
@@ -291,7 +291,7 @@ fn call_from_the_client_s_own_thread_is_refused() {
     assert_eq!(subjects(&sandbox), ["with a reader".to_owned()].into());
 }
 
-/// Calls the client that reads it, on a thread where blocking is allowed.
+/// A reader that calls the client that reads it, on a thread where blocking is allowed.
 struct Fetches(Option<Client>);
 
 impl Read for Fetches {
@@ -316,7 +316,7 @@ fn blocking_reader_may_call_its_client() {
     assert_eq!(subjects(&sandbox), expected.into());
 }
 
-/// Panics when it is read.
+/// A reader that panics when it is read.
 struct Panics;
 
 impl Read for Panics {
@@ -369,7 +369,7 @@ fn page_of(ids: &[&str], next: Option<&str>) -> Fault {
     answer(200, &json!({ "data": data }).to_string())
 }
 
-/// Two searches with five events in three pages.
+/// A sandbox that answers two searches, each with five events on three pages.
 fn three_pages() -> Sandbox {
     let pages = [
         page_of(&["a", "b"], Some("t-2")),
@@ -416,7 +416,7 @@ fn search_iterates_over_all_pages() {
 }
 
 #[test]
-fn pages_by_number_are_followed() {
+fn numbered_pages_are_followed() {
     let server = one_by_one((0..3).map(|page| {
         let mails: Vec<_> = (page * 2..5.min(page * 2 + 2))
             .map(|n| json!({ "schedule_id": n.to_string() }))
@@ -531,7 +531,7 @@ fn until(so: impl Fn() -> bool) {
 }
 
 #[test]
-fn between_reads_calls_continue_but_no_new_call_starts() {
+fn calls_in_flight_continue_between_reads_but_no_new_call_starts() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = client(&sandbox);
     let mut sending = client.send_all((0..9).map(|n| mail(n.to_string())), 3);
@@ -610,7 +610,7 @@ fn drop_cancels_calls_without_waiting() {
 }
 
 #[test]
-fn mails_cancelled_before_anything_was_sent_are_not_sent() {
+fn mails_cancelled_before_anything_was_sent_are_reported_as_not_sent() {
     let patient = RetryPolicy::new()
         .min_backoff(Duration::from_secs(30))
         .max_backoff(Duration::from_secs(30));
@@ -668,7 +668,7 @@ fn report_after_a_drop_matches_what_was_sent() {
     }
 }
 
-/// Runs a closure when it is read.
+/// A reader that runs a closure when it is read.
 struct OnRead(Option<Box<dyn FnOnce() + Send>>);
 
 impl AsyncRead for OnRead {
@@ -725,7 +725,7 @@ fn call_that_panics_has_an_outcome() {
 }
 
 #[test]
-fn rate_limit_keeps_mails_in_the_input() {
+fn mails_are_not_taken_from_the_input_during_a_rate_limit() {
     // With two calls, the limit is reached before the first outcome is read.
     for concurrency in [1, 2] {
         let sandbox = Sandbox::start_blocking().unwrap();

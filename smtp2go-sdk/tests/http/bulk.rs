@@ -240,7 +240,7 @@ async fn stop_wakes_a_reader_that_waits_for_the_input() {
 }
 
 #[tokio::test]
-async fn rate_limit_keeps_mails_in_the_input() {
+async fn mails_are_not_taken_from_the_input_during_a_rate_limit() {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(429).header("Retry-After", "1").nth(2))
         .start()
@@ -264,7 +264,7 @@ async fn rate_limit_keeps_mails_in_the_input() {
 }
 
 #[tokio::test]
-async fn mail_taken_but_not_started_is_not_sent() {
+async fn mail_taken_but_not_started_at_the_drop_is_never_sent() {
     let server = answering(r#"{"data":{"email_id":"1"}}"#);
     let client = server.client();
     // Four are taken. The first fails its check, before the others start.
@@ -326,8 +326,8 @@ impl Subscriber for Warnings {
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// A sandbox that answers the first call with 429 and this `Retry-After`, and a client that sends
-/// once.
+/// A sandbox that answers the first call with 429 and this `Retry-After`, and a client without
+/// retries.
 async fn rate_limited(retry_after: &str) -> (Sandbox, Client) {
     let sandbox = Sandbox::builder()
         .fault(Fault::status(429).header("Retry-After", retry_after).nth(1))
@@ -339,7 +339,7 @@ async fn rate_limited(retry_after: &str) -> (Sandbox, Client) {
     (sandbox, client)
 }
 
-/// Fails rather than hangs.
+/// Awaits the future. Panics after 30 seconds, so that a test fails and does not hang.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     let ended = tokio::time::timeout(Duration::from_secs(30), future).await;
     ended.unwrap()
@@ -443,7 +443,7 @@ async fn deadline_of_a_call_in_flight_holds_during_a_pause() {
 }
 
 #[tokio::test]
-async fn mails_cancelled_before_anything_was_sent_are_not_sent() {
+async fn mails_cancelled_before_anything_was_sent_are_reported_as_not_sent() {
     const MANY: u64 = 64;
     // The first call that ends has no retry budget left. By then the others are connecting, or wait
     // for their next attempt.

@@ -90,7 +90,7 @@ async fn key_is_sent_at_the_chosen_location() {
 }
 
 #[tokio::test]
-async fn operation_with_key_in_body_sends_it_in_both() {
+async fn key_required_in_the_body_is_sent_there_with_either_location() {
     for location in [KeyLocation::Header, KeyLocation::Body] {
         let server = answering("{}");
         let client = server.builder().key_location(location).build().unwrap();
@@ -131,7 +131,7 @@ async fn call_without_a_body_sends_an_empty_object() {
 }
 
 #[tokio::test]
-async fn untyped_reply_may_be_anything() {
+async fn untyped_reply_may_have_any_body() {
     for body in ["", "{}", r#"{"request_id":"r-1"}"#, "done"] {
         let server = sandbox(Fault::status(200).html(body));
         let reply = server
@@ -215,7 +215,7 @@ async fn error_has_every_detail_of_the_reply() {
 }
 
 #[tokio::test]
-async fn success_that_reports_failure_is_an_error() {
+async fn failure_reported_with_status_200_is_an_error() {
     let body = r#"{"request_id":"r-3","data":{"succeeded":0,"failed":1,"failures":["550 no"],"email_id":""}}"#;
     let server = answering(body);
     let error = server
@@ -229,7 +229,7 @@ async fn success_that_reports_failure_is_an_error() {
 }
 
 #[tokio::test]
-async fn call_with_an_undecodable_success_is_unknown() {
+async fn call_whose_reply_can_t_be_decoded_is_unknown() {
     for body in ["", "<html>", r#"{"request_id":"r-4","data":"#] {
         let server = answering(body);
         let error = view_error(&server.client()).await;
@@ -379,7 +379,7 @@ async fn send_with_a_reply_over_the_limit_is_unknown() {
 }
 
 #[tokio::test]
-async fn silent_server_is_a_timeout() {
+async fn call_to_a_silent_server_times_out_as_unknown() {
     let limit = Duration::from_millis(200);
     for (fault, status) in [
         (Fault::stall_before_reading(), None),

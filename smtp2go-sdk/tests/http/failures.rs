@@ -1,4 +1,4 @@
-//! A reply with status 200 that counts failures is an error at every entry point, unless
+//! A reply that reports failures with status 200 is an error at every entry point, unless
 //! `failures_are_errors` is off.
 
 use crate::support::{Tested, answering};

@@ -168,7 +168,7 @@ async fn mail_not_found_by_the_give_up_time_is_absent() {
 }
 
 #[tokio::test]
-async fn mail_found_only_without_its_address_is_not_absent() {
+async fn mail_found_only_by_the_search_without_address_is_not_absent() {
     let sandbox = lagging();
     let client = sandbox.client();
     let wanted = send(&client, &sandbox, mail("one")).await;
@@ -248,7 +248,7 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn mail_from_before_midnight_is_found_after_it() {
+async fn mail_sent_before_midnight_is_found_after_midnight() {
     let sandbox = lagging();
     sandbox.set_activity_lag(Duration::ZERO);
     sandbox.advance(12 * 60 * MINUTE - MINUTE);

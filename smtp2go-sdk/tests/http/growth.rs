@@ -421,7 +421,7 @@ async fn operation_defined_by_the_user_is_called() {
 }
 
 #[tokio::test]
-async fn error_of_own_operation_names_it() {
+async fn error_of_own_operation_names_the_operation() {
     let server = Sandbox::builder().key(KEY).start_blocking().unwrap();
     let error = server.client().execute(&READS, Body::empty()).await;
     let error = error.unwrap_err();

@@ -10,8 +10,8 @@ use crate::support::{KEY, own_http};
 use smtp2go_sdk::types::EmailSendRequest;
 use smtp2go_sdk::{Certainty, Client, Error, Reply, RetryPolicy, types::SendResult};
 
-/// Servers that do these acts, each with an HTTP client for it. The clients have reqwest's default
-/// retries, which must not send anything.
+/// Servers that perform these acts, each with an HTTP client for it. The clients have reqwest's
+/// default retries, which must not send anything.
 fn peers(acts: &[Act]) -> Vec<(Peer, reqwest::ClientBuilder)> {
     let plain = (Peer::new(acts), own_http().http2_prior_knowledge());
     #[cfg(feature = "rustls-ring")]

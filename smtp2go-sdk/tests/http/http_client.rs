@@ -36,7 +36,7 @@ async fn send(client: &Client) -> Error {
 }
 
 #[tokio::test]
-async fn own_client_makes_the_calls() {
+async fn calls_are_made_with_own_client() {
     for (prefix, agent) in [(None, "own/1"), (Some("acme/2"), "acme/2 smtp2go-sdk/")] {
         let server = answering(r#"{"data":{"id":"welcome"}}"#);
         let http = own_http().user_agent("own/1").build().unwrap();

@@ -17,7 +17,7 @@ async fn sandbox() -> Sandbox {
     Sandbox::builder().strict(true).start().await.unwrap()
 }
 
-/// A client with this name of the header, or with the default name.
+/// A client whose idempotency header has this name, or the default name.
 fn client(sandbox: &Sandbox, header: Option<&str>) -> Client {
     let builder = Client::builder(watched(sandbox.key())).base_url(sandbox.base_url());
     let builder = match header {
@@ -183,7 +183,7 @@ async fn key_is_the_first_line_of_a_mime_message() {
 }
 
 #[tokio::test]
-async fn mime_message_with_the_header_is_sent_unchanged() {
+async fn mime_message_that_already_has_the_header_is_sent_unchanged() {
     let sandbox = sandbox().await;
     let client = client(&sandbox, None);
     // Folded, as a program may write it.
@@ -197,7 +197,7 @@ async fn mime_message_with_the_header_is_sent_unchanged() {
 
 #[cfg(feature = "lettre")]
 #[tokio::test]
-async fn header_of_a_lettre_message_is_its_key() {
+async fn key_header_of_a_lettre_message_is_its_idempotency_key() {
     use lettre::{AsyncTransport, Message};
     use smtp2go_sdk::IdempotencyKey;
 

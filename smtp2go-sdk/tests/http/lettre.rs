@@ -46,7 +46,7 @@ fn fields(error: &Error) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn message_arrives_unchanged_by_every_method() {
+async fn message_sent_by_each_method_arrives_unchanged() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let transport = LettreTransport::new(client.clone());
@@ -165,7 +165,7 @@ async fn names_and_addresses_of_every_form_are_accepted() {
 }
 
 #[tokio::test]
-async fn headers_of_other_programs_are_read() {
+async fn headers_written_by_other_programs_are_read() {
     let sandbox = Sandbox::start().await.unwrap();
     let client = client(&sandbox);
     let envelope = envelope(Some("a@example.com"), &["b@example.net", "c@EXAMPLE.org"]);

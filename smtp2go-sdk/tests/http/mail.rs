@@ -201,7 +201,7 @@ async fn mail_with_every_field_arrives_unchanged() {
     }
 }
 
-/// An asynchronous reader that yields odd numbers of bytes, and is pending now and then.
+/// An asynchronous reader that yields at most 4999 bytes at a time, and is pending on every third poll.
 fn io_reader(data: Vec<u8>) -> impl tokio::io::AsyncRead + Send + 'static {
     struct Halting(io::Cursor<Vec<u8>>, usize);
     impl tokio::io::AsyncRead for Halting {
@@ -403,7 +403,7 @@ async fn all_problems_are_in_one_error_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn header_with_a_setter_is_refused() {
+async fn custom_header_that_has_its_own_setter_is_refused() {
     let sandbox = strict().await;
     let client = client(&sandbox);
     for (name, place) in [

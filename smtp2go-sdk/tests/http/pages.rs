@@ -266,7 +266,7 @@ async fn pages_have_totals_and_request_ids() {
 }
 
 #[tokio::test]
-async fn items_are_a_stream_and_send() {
+async fn items_implement_stream_and_send() {
     fn sent<S: Stream<Item = Result<ActivityRecord, Error>> + Send + Unpin>(stream: S) -> S {
         stream
     }
@@ -360,7 +360,7 @@ async fn documented_page_size_is_requested() {
 }
 
 #[tokio::test]
-async fn service_that_repeats_a_page_ends_the_search() {
+async fn repeated_page_ends_the_search() {
     let full = r#"{"data":[{"schedule_id":"1"},{"schedule_id":"2"}]}"#;
     for (page, asked) in [(None, 3), (Some(1), 2)] {
         let server = answering(full);

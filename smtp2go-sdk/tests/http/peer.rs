@@ -53,8 +53,8 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Peer {
-    /// Starts a server that does these acts, one for each request over all connections. The last act
-    /// repeats.
+    /// Starts a server that performs these acts, one for each request over all connections. The last
+    /// act repeats.
     pub(crate) fn new(acts: &[Act]) -> Self {
         Self::start("http", acts, Arc::new(|stream| Some(Box::new(stream))))
     }
@@ -154,7 +154,7 @@ impl Tls {
         Self::made(false)
     }
 
-    /// The server also requires a certificate of the client.
+    /// A new certificate, for a server that also requires a certificate of the client.
     pub(crate) fn of_clients_with_certificates() -> Self {
         Self::made(true)
     }

@@ -25,7 +25,7 @@ fn mail() -> Email {
 }
 
 #[tokio::test]
-async fn json_is_what_is_sent() {
+async fn json_preview_equals_the_sent_body() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let json = mail().to_json().unwrap();
     assert_eq!(json.len() as u64, mail().size().unwrap());
@@ -34,7 +34,7 @@ async fn json_is_what_is_sent() {
 }
 
 #[test]
-fn mime_is_read_as_the_same_mail() {
+fn mime_preview_is_parsed_as_the_same_mail() {
     let message = mail().to_mime().unwrap();
     let read = MessageParser::default().parse(message.as_bytes()).unwrap();
     let addresses = |list: Option<&mail_parser::Address<'_>>| -> Vec<_> {

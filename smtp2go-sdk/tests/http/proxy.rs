@@ -4,7 +4,7 @@ use crate::log_watch::watched;
 use crate::support::{KEY, Tested, answer, own_http, sandbox};
 use smtp2go_sdk::{Client, ClientBuilder, Email, RetryPolicy};
 
-/// A client of a host that nothing connects to, except through this proxy.
+/// A client that must reach its host through this proxy.
 fn through(proxy: &str) -> ClientBuilder {
     Client::builder(watched(KEY))
         .base_url("https://api.example.com/v3")

@@ -27,7 +27,7 @@ fn request() -> Request {
 }
 
 #[tokio::test]
-async fn request_equals_that_of_the_group() {
+async fn raw_request_equals_the_request_of_the_group() {
     for location in [KeyLocation::Header, KeyLocation::Bearer, KeyLocation::Body] {
         let server = sandbox(answer(200, VIEWED).header("X-Extra", "1"));
         let client = server.builder().key_location(location).build().unwrap();
@@ -54,7 +54,7 @@ enum Variant {
 }
 use Variant::{Ours, Typed};
 
-/// `None` for a variant that the hook never returns.
+/// Returns `None` for a variant that the hook never returns.
 fn variant(error: &RawError) -> Option<Variant> {
     match error {
         RawError::ErrorResponse(_) => Some(Typed),

@@ -163,7 +163,7 @@ async fn call_with_a_connect_timeout_is_not_sent() {
 }
 
 #[tokio::test]
-async fn call_of_unknown_outcome_is_retried_only_if_idempotent() {
+async fn call_with_unknown_outcome_is_retried_only_if_idempotent() {
     for (fault, received) in [
         (Fault::close_before_reading(), 0),
         (Fault::reset_before_reading(), 0),
@@ -271,7 +271,7 @@ async fn closed_idle_connection_is_replaced() {
 }
 
 #[tokio::test]
-async fn close_during_reuse_never_sends_twice() {
+async fn connection_closed_during_reuse_never_sends_twice() {
     for round in 0..20 {
         let server = sandbox(match round % 2 {
             0 => Fault::reset_when_idle(),
@@ -453,7 +453,7 @@ async fn certainty_covers_all_attempts() {
 }
 
 #[tokio::test]
-async fn clones_share_a_documented_rate() {
+async fn clones_share_a_documented_rate_limit() {
     let server = strict().start_blocking().unwrap();
     let client = builder(&server)
         .deadline(Duration::from_secs(10))

@@ -1,4 +1,4 @@
-//! `send_once`: a mail is sent once although a mail or a reply is lost.
+//! `send_once`: a mail is sent once, even if the request or its reply is lost.
 
 use std::future::Future;
 use std::time::Duration;
@@ -88,7 +88,7 @@ async fn mail_is_accepted_once_if_mail_or_reply_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mail_lost_in_every_send_is_the_error_of_the_last_send() {
+async fn mail_lost_in_every_send_returns_the_error_of_the_last_send() {
     for (resends, sends) in [(0, 1), (1, 2), (3, 4)] {
         let (sandbox, client) =
             sandbox(|builder| builder.fault(Fault::reset().on("email_send").carried_out(false)))
@@ -164,7 +164,7 @@ async fn proven_outcome_is_not_looked_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scheduled_mail_beyond_the_deadline_is_not_waited_for() {
+async fn mail_scheduled_after_the_deadline_is_not_waited_for() {
     let (sandbox, client) = sandbox(|builder| builder.fault(lost(1, true))).await;
     let at = sandbox.now() + Duration::from_secs(7_200);
     let error = client.send_once(mail().schedule(at)).await.unwrap_err();
@@ -173,7 +173,7 @@ async fn scheduled_mail_beyond_the_deadline_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn key_that_may_not_search_is_named_in_the_error() {
+async fn error_names_the_search_that_the_key_does_not_permit() {
     let second = "api-1123456789abcdefABCDEF0123456789";
     let (sandbox, _) = sandbox(|builder| {
         let key = ApiKey::new(second).endpoints(["/email/send"]);
@@ -235,7 +235,7 @@ async fn look_up_covers_the_first_attempt() {
 }
 
 #[test]
-fn call_is_send() {
+fn future_of_send_once_is_send() {
     fn assert_send(_: impl Future + Send) {}
     let client = Client::builder(watched(KEY))
         .base_url("http://localhost")

@@ -35,7 +35,7 @@ async fn clones_and_derived_clients_use_the_new_key() {
 }
 
 #[tokio::test]
-async fn key_is_replaced_wherever_requests_carry_it() {
+async fn key_is_replaced_at_every_key_location() {
     for location in [KeyLocation::Bearer, KeyLocation::Body] {
         let server = answering(VIEWED);
         let client = server.builder().key_location(location).build().unwrap();

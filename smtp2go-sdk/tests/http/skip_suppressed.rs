@@ -6,7 +6,7 @@ use smtp2go_sdk::{CallOptions, Certainty, Client, Email, Mime};
 
 use crate::support::Tested;
 
-/// A client that checks, and a sandbox where some addresses are suppressed.
+/// Suppresses addresses in the sandbox, and returns a client that skips suppressed recipients.
 async fn checking(sandbox: &Sandbox, suppressed: &[&str]) -> Client {
     let client = sandbox.client();
     for address in suppressed {
@@ -108,7 +108,7 @@ async fn failed_look_up_sends_nothing() {
 }
 
 #[tokio::test]
-async fn invalid_mail_is_not_looked_up() {
+async fn recipients_of_an_invalid_mail_are_not_looked_up() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let client = checking(&sandbox, &["kim@example.net"]).await;
     let error = client

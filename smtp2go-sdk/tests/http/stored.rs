@@ -45,7 +45,7 @@ async fn stored_mail_is_sent_as_the_mail() {
 }
 
 #[tokio::test]
-async fn size_is_that_of_the_request() {
+async fn size_of_a_stored_mail_is_the_size_of_its_request() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "%PDF-1.7 12345").unwrap();
     let (sandbox, client) = started().await;

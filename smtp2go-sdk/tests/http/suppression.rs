@@ -84,7 +84,7 @@ async fn all_pages_are_read_and_other_addresses_left_out() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn blocking_look_up_finds_todays_entry() {
+fn blocking_look_up_finds_an_entry_of_today() {
     use crate::log_watch::watched;
 
     let sandbox = Sandbox::start_blocking().unwrap();

@@ -1,4 +1,4 @@
-//! Errors and replies for tests of users, compared with those of real calls.
+//! The errors and replies that users can make for their tests, compared with those of real calls.
 
 use smtp2go_sandbox::Fault;
 use smtp2go_sdk::test_util::{Failure, FakeReply};
@@ -73,7 +73,7 @@ async fn fake_reply_is_judged_like_a_real_one() {
 }
 
 #[tokio::test]
-async fn failure_without_a_reply_is_like_a_real_one() {
+async fn fake_failure_without_a_reply_is_like_a_real_one() {
     let send_to = |url: String| {
         let builder = Client::builder(watched(KEY)).base_url(url);
         let client = builder

@@ -1,4 +1,5 @@
-//! The inputs of the verdict: the time left, the body's gate, and the head of a reply.
+//! Whether a call counts as sent: it depends on the time left, on how much of the body was sent,
+//! and on the head of the reply.
 
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ async fn upload_that_stalls_times_out_as_not_sent() {
 }
 
 #[tokio::test]
-async fn error_of_a_404_hints_at_a_missing_version() {
+async fn error_of_a_404_hints_at_a_missing_version_in_the_base_url() {
     for (path, hinted) in [
         ("", true),
         ("/api", true),
@@ -153,7 +154,7 @@ async fn error_of_a_404_hints_at_a_missing_version() {
 }
 
 #[tokio::test]
-async fn outcomes_of_a_batch_count_the_attempts() {
+async fn error_in_a_batch_has_the_number_of_attempts() {
     let refused = r#"{"data":[{"failed":1},{"email_id":"1a"}]}"#;
     let limited = Fault::status(429).header("Retry-After", "0");
     let sandbox = one_by_one([limited, answer(200, refused)]);
@@ -170,7 +171,7 @@ async fn outcomes_of_a_batch_count_the_attempts() {
 }
 
 #[tokio::test]
-async fn success_that_is_not_from_the_api_is_explained() {
+async fn error_explains_a_status_200_that_is_not_from_the_api() {
     for (body, words) in [
         (
             "<html>sign in</html>",

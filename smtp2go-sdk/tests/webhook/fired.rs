@@ -191,7 +191,7 @@ fn check_sms(event: &SmsEvent, fired: &smtp2go_sandbox::Event) {
 }
 
 #[tokio::test]
-async fn every_kind_arrives_typed_in_both_formats_with_each_auth() {
+async fn every_event_kind_arrives_typed_in_both_formats_with_each_auth() {
     for framework in Framework::ALL {
         let (sandbox, client) = start().await;
         let mut receivers = Vec::new();

@@ -18,7 +18,7 @@ const EVENT: &str = r#"{"event":"open","email_id":"1a","id":"1","rcpt":"jane@exa
 
 type Headers = Vec<(&'static str, &'static str)>;
 
-/// Each kind of secret, with a suffix of the address and the headers of an accepted request.
+/// Each kind of secret, with the suffix of the URL and the headers of a request that is accepted.
 fn accepted_requests() -> Vec<(Auth, &'static str, Headers)> {
     // Base64 of "user:pa:ss".
     let basic = ("authorization", "Basic dXNlcjpwYTpzcw==");
@@ -52,7 +52,7 @@ fn accepted_requests() -> Vec<(Auth, &'static str, Headers)> {
 }
 
 #[tokio::test]
-async fn every_kind_arrives_typed() {
+async fn every_event_kind_arrives_typed() {
     for framework in Framework::ALL {
         for (auth, suffix, mut headers) in accepted_requests() {
             let inbox = Inbox::new();

@@ -91,7 +91,7 @@ async fn unsubscribe(Path(token): Path<String>, State(log): State<Log>, _: OneCl
 }
 
 #[tokio::test]
-async fn one_click_reaches_the_handler_and_nothing_else_does() {
+async fn only_one_click_requests_reach_the_handler() {
     let log = Log::default();
     let mut router: Router = Router::new()
         .route("/unsubscribe/{token}", post(unsubscribe))

@@ -237,8 +237,8 @@ impl EmailEvent {
         self.url.as_deref()
     }
 
-    /// Returns who opened or clicked; `None` if the event has no value about that. The address of
-    /// `processed` is the sender's and does not count.
+    /// Returns who opened the email or clicked a link; `None` if the event has no value about that.
+    /// The address of `processed` is the sender's and does not count.
     #[must_use]
     pub fn reader(&self) -> Option<Reader<'_>> {
         use crate::EmailEventKind::{Click, Open};

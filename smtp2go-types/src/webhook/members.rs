@@ -170,8 +170,9 @@ fn split(text: &str) -> Option<Vec<Value>> {
     (all && items.len() > 1).then(|| items.into_iter().map(Value::from).collect())
 }
 
-/// Orders the spellings of a field; the first one wins: lower case first, then by bytes. The order
-/// of the members does not matter, because a stored event is read back in another order.
+/// Returns the sort key of a field's spelling. The first spelling wins: lower case comes first,
+/// then the order is that of the bytes. The order of the members does not matter, because a stored
+/// event is read back in another order.
 pub(super) fn rank(spelling: &str) -> (bool, &str) {
     let has_capital = spelling.bytes().any(|byte| byte.is_ascii_uppercase());
     (has_capital, spelling)

@@ -24,9 +24,9 @@
 //! # How it is parsed
 //!
 //! - Field names are read in any letter case, and `link` and `click_url` are other names of `url`. If a
-//!   field comes in several spellings, a value that is not empty wins. Of several, the field's own name
-//!   wins over other names, then lower case over capitals, then the first in byte order. Other values
-//!   are kept in `extra`, as are copied mail headers under their own names.
+//!   field comes in several spellings, a value that is not empty wins. Of several such values, one
+//!   under the field's own name wins over other names, then lower case over capitals, then the first in
+//!   byte order. Other values are kept in `extra`, as are copied mail headers under their own names.
 //! - A value that its field can't hold, such as a list for the subject, is kept in `extra` as well.
 //! - `recipients` may be a list or a text. How a form joins several addresses is not documented: JSON,
 //!   commas, semicolons, white space and a repeated key are all read.

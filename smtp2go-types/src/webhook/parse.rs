@@ -12,7 +12,8 @@ use crate::{EmailEventKind, OpenEnum, SmsEventName, readable, values_beyond};
 /// can make them longer.
 pub const DEFAULT_LIMIT: usize = 1024 * 1024;
 
-/// Maximum number of members of a payload. Known ones have about 30, besides the copied mail headers.
+/// Maximum number of members of a payload. Known payloads have about 30, besides the copied mail
+/// headers.
 pub const MAX_MEMBERS: usize = 10_000;
 
 /// Maximum number of values in a JSON payload, with all that is inside its members, as
@@ -24,8 +25,9 @@ pub(super) const NO_EVENT: &str =
 
 /// Parses an event from the body of a request, of at most [`DEFAULT_LIMIT`] bytes.
 ///
-/// `content_type` is the value of that header, or `None`. JSON and forms are read. With another content
-/// type, or without one, a body that starts with `{` is JSON and any other body is a form.
+/// `content_type` is the value of the request's `Content-Type` header, if it has one. JSON and forms
+/// are read. With another content type, or without one, a body that starts with `{` is JSON and any
+/// other body is a form.
 ///
 /// A field of an unexpected type or value is never an error: see the [module](crate::webhook).
 /// Bytes that are not UTF-8 are replaced.

@@ -522,7 +522,7 @@ fn body_that_is_not_an_event_is_an_error_with_line_and_column() {
 }
 
 #[test]
-fn event_in_several_spellings_is_read_back_the_same() {
+fn event_with_several_spellings_of_a_key_is_read_back_the_same() {
     for body in [
         "evenT=mped&eveNT=processed",
         "eveNT=processed&evenT=mped",

@@ -10,7 +10,7 @@ pub(crate) fn payloads() -> Vec<Value> {
         .collect()
 }
 
-/// A payload as a form: every value a text, a key of several values repeated.
+/// A payload as a form. Every value is text, and a key with several values is repeated.
 pub(crate) fn form(payload: &Value) -> String {
     let mut pairs = Vec::new();
     for (key, value) in payload.as_object().into_iter().flatten() {
@@ -116,7 +116,7 @@ impl Random {
         payload
     }
 
-    /// Bytes changed, doubled, taken out and cut off.
+    /// Changes, doubles, removes and cuts off bytes.
     pub(crate) fn scramble(&mut self, body: &mut Vec<u8>) {
         const BYTES: &[u8] = b"{}[]\",:&=%+ \\\n\xEF\xBB\xBF\xFF\x00a1E";
         for _ in 0..=self.below(4) {
