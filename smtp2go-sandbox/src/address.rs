@@ -24,7 +24,7 @@ const LONGEST_LABEL: usize = 63;
 pub(crate) struct Mailbox<'a> {
     /// The text of the mailbox, without surrounding white space and the name of its group.
     pub(crate) written: &'a str,
-    /// The text before the brackets. Empty if there is none.
+    /// The text before the angle brackets. Empty if there is none.
     pub(crate) name: &'a str,
     /// `local@domain`, without comments and white space.
     pub(crate) address: String,
@@ -35,7 +35,7 @@ pub(crate) struct Mailbox<'a> {
 pub(crate) struct AddressFault(&'static str);
 
 impl AddressFault {
-    /// Returns the error for `text`. It quotes the text like the service's error.
+    /// Returns the error message for `text`. The message quotes the text like the service's message.
     pub(crate) fn refuse(self, text: &str) -> String {
         let found: String = text.chars().take(EXCERPT).collect();
         format!("Was expecting a valid RFC-822 formatted email, and found: {found:?} ({self}).")
@@ -71,8 +71,8 @@ pub(crate) fn mailboxes(header: &str) -> Mailboxes<'_> {
     Mailboxes::new(header)
 }
 
-/// Checks that a text is `local@domain` without name, brackets, comments and white space, like the text
-/// between the brackets of `MAIL FROM:<…>` and `RCPT TO:<…>`.
+/// Checks that a text is `local@domain` without name, brackets, comments and white space, as between
+/// the angle brackets of `MAIL FROM:<…>` and `RCPT TO:<…>`.
 pub(crate) fn check(text: &str) -> Result<(), AddressFault> {
     match addr_spec(text)? == text {
         true => Ok(()),
@@ -87,7 +87,7 @@ pub(crate) fn bare(text: &str) -> String {
     mailbox(text).map_or_else(|_| text.trim().to_owned(), |mailbox| mailbox.address)
 }
 
-/// Returns a name without the quotes around it or parts of it, and without the backslashes in these.
+/// Removes the quotes around a name or parts of it, and the backslashes inside the quotes.
 pub(crate) fn unquoted(name: &str) -> String {
     let mut unquoted = String::new();
     let mut is_quoted = false;
@@ -316,9 +316,9 @@ fn is_visible(character: char) -> bool {
 enum Token<'a> {
     Blank,
     Comment,
-    /// Includes the quotes.
+    /// A quoted string, including its quotes.
     Quoted(&'a str),
-    /// Includes the brackets.
+    /// A domain literal, including its brackets.
     Literal(&'a str),
     Atom(&'a str),
     Special(char),
@@ -341,7 +341,8 @@ impl<'a> Tokens<'a> {
         self.all(|token| matches!(token, Ok(Token::Blank | Token::Comment)))
     }
 
-    /// Reads up to the `close` that matches the `open` before `place`. Returns the text with both.
+    /// Reads up to the `close` that matches the `open` before `place`. Returns the text from `open` to
+    /// `close`, both included.
     fn until(&mut self, open: char, close: char) -> Result<&'a str, AddressFault> {
         let start = self.place - open.len_utf8();
         let rest = self.text.get(self.place..).unwrap_or_default();
@@ -396,7 +397,7 @@ impl<'a> Iterator for Tokens<'a> {
     }
 }
 
-/// Whether an atom may contain a character. Accepts most non-ASCII characters, because names may have
+/// Whether a character may occur in an atom. Accepts most non-ASCII characters, because names may have
 /// them; [`addr_spec`] is stricter.
 fn is_atext(character: char) -> bool {
     match character.is_ascii() {
@@ -493,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_bytes_in_a_part_are_an_error() {
+    fn address_with_a_part_that_is_too_long_is_refused() {
         let (local, label) = ("a".repeat(64), "b".repeat(63));
         let domain = [label.as_str(); 4].join(".");
         assert_eq!(domain.len(), 255);

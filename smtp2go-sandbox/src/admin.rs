@@ -42,7 +42,7 @@ pub(crate) const PREFIX: &str = "/_sandbox";
 /// Default number of items of a list.
 const LIMIT: usize = 1_000;
 
-/// Maximum number of delivery rules at which requests can still add one.
+/// Number of delivery rules from which requests can't add more.
 const RULES: usize = 1_000;
 
 /// Maximum length in bytes of the recipient of a delivery rule.
@@ -211,7 +211,8 @@ async fn about(State(shared): State<Arc<Shared>>) -> Json {
     })))
 }
 
-/// The parameters of a query. Unknown ones are refused; a repeated one replaces the previous one.
+/// The parameters of a query. Unknown parameters are refused. If a parameter is repeated, the last
+/// value applies.
 struct AdminQuery(HashMap<String, String>);
 
 impl AdminQuery {
@@ -241,7 +242,8 @@ impl AdminQuery {
     }
 
     /// Returns the page of a list that `after`, `offset` and `limit` select. The offset counts dropped
-    /// items too. Copies the items, which is cheap, to write them without holding the world's lock.
+    /// items too. Copies the items, which is cheap, so that the caller can write them without the
+    /// world's lock.
     fn page<T: Clone>(
         &self,
         name: &str,
@@ -330,11 +332,11 @@ fn without_plus(text: &str) -> String {
     text.replace('+', " ").to_lowercase()
 }
 
-/// Finds mails that have arrived since the last look.
+/// Finds the mails that have arrived since the previous call of `take`.
 struct NewMails {
-    /// The first look starts after this number.
+    /// Index of the first mail for the first call of `take`, and after a reset.
     after: usize,
-    /// The place and the message's number of the last mail seen.
+    /// The index and the message's number of the last mail that was found.
     last: Option<(usize, u64)>,
 }
 
@@ -407,8 +409,8 @@ async fn list_mails(shared: &Arc<Shared>, query: Option<&str>) -> Result<Respons
     }
 }
 
-/// Builds the reply with the matching mails. Returns `None` to wait on: if no mail matches and the
-/// wait has not ended.
+/// Builds the reply with the matching mails. `None` if no mail matches and the request may wait longer
+/// (`ends` is not set).
 fn write_mails(
     shared: &Shared,
     query: &AdminQuery,
@@ -475,7 +477,7 @@ async fn delete_mail(State(shared): State<Arc<Shared>>, Path(id): Path<String>) 
     Json(deleted)
 }
 
-/// Returns what the inbox shows of a mail's checks.
+/// Returns the results of a mail's checks, as the inbox shows them.
 async fn checks(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Json {
     Json(find_mail(&shared, &id).map(|mail| json!(MailChecks::of(&mail))))
 }
@@ -565,8 +567,8 @@ fn happen(shared: &Arc<Shared>, id: &str, body: &Bytes) -> AdminResult {
     Ok(write_event(&event))
 }
 
-/// The events that can be made on demand. They are found by their name in webhooks or in
-/// `/activity/search`; `bounce` is a hard bounce, which comes first.
+/// The events that can be made on demand. A request selects one by its name in webhooks or in
+/// `/activity/search`. `bounce` selects the hard bounce, which is before the soft one in the list.
 const KINDS: [EventKind; 9] = [
     EventKind::Delivered,
     EventKind::HardBounce,
@@ -910,8 +912,8 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Json {
     Json(Ok(json!({ "reset": true })))
 }
 
-/// Reads the fields of a JSON body, in the order of `names`, whatever its content type. The last
-/// `optional` fields may be missing. Other fields are refused.
+/// Returns the values of the fields `names` of a JSON body, whose content type is not checked. The last
+/// `optional` fields may be missing. Unknown fields are refused.
 fn fields<const N: usize>(
     body: &Bytes,
     names: [&str; N],

@@ -39,9 +39,9 @@ pub(crate) struct Operation {
     pub(crate) request: Schema,
     #[cfg(test)]
     pub(crate) request_example: Option<Value>,
-    /// Schema of the reply. `None` if the spec has no body.
+    /// Schema of the reply. `None` if the spec has no reply body.
     pub(crate) reply: Option<Schema>,
-    /// Example of the reply. `None` if the spec has no body.
+    /// Example of the reply. `None` if the spec has no reply body.
     pub(crate) reply_example: Option<Value>,
     /// Examples of the reply by name, if there are several.
     pub(crate) reply_examples: Map<String, Value>,

@@ -25,8 +25,8 @@ const COMPARED: usize = 8;
 /// The long texts of a mail.
 #[derive(Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Blobs {
-    /// The body of the call. Empty if no text refers to it. If `blobs` is empty, it is a message that
-    /// was received over SMTP.
+    /// The body of the call, if a blob refers to it. If the mail came over SMTP, the message; `blobs`
+    /// is empty then.
     #[serde(skip)]
     body: Bytes,
     blobs: Vec<Blob>,
@@ -106,7 +106,8 @@ fn unescape<'a>(body: &'a [u8], range: &Range<usize>) -> Option<Cow<'a, str>> {
         .map(Cow::Owned)
 }
 
-/// Returns the length and the last bytes. (Files of the same kind have the same first bytes.)
+/// Returns the length and the last bytes of a text. The first bytes are not used, because files of the
+/// same kind begin alike.
 fn look(text: &str) -> (usize, [u8; 16]) {
     let bytes = text.as_bytes();
     let last = bytes.last_chunk().copied().unwrap_or_default();
@@ -182,7 +183,7 @@ impl Blobs {
         self.body().filter(|_| self.blobs.is_empty())
     }
 
-    /// Moves a text into the blobs if it is long. Returns whether it did.
+    /// Moves a text into the blobs if it is long. Returns whether it was moved.
     fn take(
         &mut self,
         field: &'static str,

@@ -8,11 +8,11 @@ use axum::body::Bytes;
 
 use crate::weight::{self, Weight};
 
-/// Maximum number of bytes that are kept of each text of a call without a known key: of its head, its
-/// body, its reply and each other text.
+/// Maximum number of bytes that are kept of each text (head, body, reply and so on) of a call without a
+/// known key or without an operation.
 const SHORT: usize = 1024;
 
-/// The part of a request that had the API key.
+/// The part of a request that contained the API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyPlace {
@@ -167,8 +167,8 @@ impl Call {
     /// The body as sent, including the key. A body beyond the operation's maximum size is cut off
     /// somewhere past that size.
     ///
-    /// Of a call without a known key or without an operation, only the first 1024 bytes of the body,
-    /// the [`head`](Self::head) and the [`reply`](Self::reply) are kept. They are kept whole if a
+    /// If a call has no known key or no operation, at most 1024 bytes each of the body, the
+    /// [`head`](Self::head) and the [`reply`](Self::reply) are kept. They are kept whole if a
     /// [`Fault`](crate::Fault) replied without checking the key.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -275,7 +275,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Escapes a client's text to one line, except for quotes.
+/// Escapes a client's text so that it stays on one line. Quotes are not escaped.
 struct Line<'a>(&'a str);
 
 impl fmt::Display for Line<'_> {

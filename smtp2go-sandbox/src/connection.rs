@@ -38,11 +38,11 @@ const IDLE: Duration = Duration::from_millis(20);
 /// First byte of a TLS handshake.
 const HANDSHAKE: u8 = 0x16;
 
-/// Maximum number of refused connections whose requests are read at the same time. Without reading
-/// the request, the connection is reset and the client may miss the reply.
+/// Maximum number of refused connections whose requests are read at the same time. If a request is not
+/// read, the connection is reset and the client may miss the reply.
 const REFUSALS: usize = 128;
 
-/// Time limit of reading from a refused connection.
+/// Time limit for reading from a refused connection.
 const REFUSAL: Duration = Duration::from_secs(1);
 
 /// Accepts connections, except those that a fault or the limit on connections refuses.
@@ -110,7 +110,7 @@ fn last_answer(status: &str, error: &str) -> String {
 
 /// A timer on the system's clock, which runs on if a test pauses tokio's clock.
 pub(crate) struct Alarm {
-    /// `None` if the time does not fit into an `Instant`: the timer never ends.
+    /// `None` if the time does not fit into an `Instant`: then the timer never ends.
     end: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
 }
@@ -332,7 +332,8 @@ impl Out {
         }
     }
 
-    /// Turns halves into a number of bytes. `answer` starts with the reply's whole head.
+    /// Converts `HalfHead` and `HalfBody` to `Only`, with a number of bytes. `answer` starts with the
+    /// reply's whole head.
     fn counted(self, answer: &[u8]) -> Self {
         let head = || {
             let head = end_of_head(answer, 0).unwrap_or(answer.len());
@@ -372,7 +373,8 @@ impl Control {
         Busy(self.clone())
     }
 
-    /// Waits because of a fault, without counting towards the limit on connections.
+    /// Runs a `wait` that a fault causes. Meanwhile, the connection does not count towards the limit on
+    /// connections.
     pub(crate) async fn uncounted(&self, wait: impl Future<Output = ()>) {
         let slot = self.state().slot.take();
         let shared = slot.as_ref().map(|slot| Arc::clone(&slot.0));
@@ -416,7 +418,7 @@ impl Connected<IncomingStream<'_, FaultyListener>> for Control {
 }
 
 impl ConnectionState {
-    /// What the connection waits for. `None` if the client has nothing to send.
+    /// What the connection waits for. `None` if it waits for nothing from the client.
     fn wait(&self) -> Option<Wait> {
         if self.busy > 0 || self.out.stalls() {
             return None;
@@ -464,7 +466,7 @@ pub(crate) struct Connection {
     leaving: Option<(Pin<Box<Sleep>>, Ending)>,
     /// Our side is closed; bytes from the client are discarded.
     draining: bool,
-    /// The connection is reset on drop, and must not be shut down before.
+    /// The connection is reset on drop, and must not be shut down before that.
     resetting: bool,
     /// Whether the connection stops reading.
     silent: bool,
@@ -645,7 +647,7 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Has the connection reset on drop. The returned error makes the server drop it.
+    /// Makes the connection reset on drop. The returned error makes the server drop it.
     fn reset(&mut self) -> io::Result<()> {
         self.stream.set_zero_linger()?;
         self.resetting = true;

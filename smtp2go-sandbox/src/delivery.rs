@@ -208,9 +208,9 @@ impl Delivery {
         self.shared.world().delivery_rules.0.retain(|_| false);
     }
 
-    /// Records an event of a mail for one of its recipients now, and applies its consequences:
-    /// webhooks and suppressions. A click is on the first link of the HTML; [`click`](Self::click)
-    /// takes any link.
+    /// Records an event of a mail for one of its recipients now, and applies its consequences: webhooks
+    /// and suppressions. A click goes to the first link of the HTML; [`click`](Self::click) can select
+    /// another link.
     ///
     /// A mail in transit is delivered first if the event requires it. `recipient` may be
     /// `Name <address>`.
@@ -391,7 +391,7 @@ fn refusal(world: &World, mail: &Mail, recipient: &str) -> Option<String> {
     (outcome == Outcome::Refuse).then(|| "the recipient is suppressed".to_owned())
 }
 
-/// Returns each recipient's reason if the service refuses to deliver to all of them.
+/// If the service refuses to deliver to every recipient, returns the reason for each.
 pub(crate) fn refused_altogether(world: &World, mail: &Mail) -> Option<Vec<String>> {
     let recipients = mail.recipients().into_iter();
     let refusals = recipients.map(|recipient| {
@@ -435,7 +435,7 @@ fn arrive_at(world: &mut World, mail: &Mail, recipient: &str) {
     }
 }
 
-/// Records a reaction of a recipient whose outcome has reactions.
+/// Records a scheduled reaction of a recipient, such as opening the mail.
 pub(crate) fn react(world: &mut World, number: u64, recipient: &str, kind: EventKind) {
     if let Some(mail) = world.ledger.mail(number) {
         // An impossible event, such as a click in a mail without links, is skipped.
@@ -601,7 +601,8 @@ fn detail(world: &World, recipient: &str, kind: EventKind, link: Option<&str>) -
     }
 }
 
-/// Records an event for a recipient, and suppresses the address or lifts its suppression.
+/// Records an event for a recipient. Depending on its kind, also suppresses the address or lifts the
+/// suppression.
 fn record(
     world: &mut World,
     mail: &Mail,

@@ -12,8 +12,8 @@ use crate::operations::{domain, email, single_sender_emails, sms};
 use crate::webhooks;
 use crate::world::World;
 
-/// A change of the world that is due at a time. It is data, not a closure, so that a data file can hold
-/// it. The job itself must check whether it still applies.
+/// A change of the world at a later time. It is data, not a closure, so that a data file can hold it.
+/// The job itself must check whether it still applies.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) enum Job {
     /// Sends a scheduled mail.
@@ -35,7 +35,7 @@ pub(crate) enum Job {
     MoveSms { number: u64, step: sms::SmsStep },
     /// Looks up the records of a domain.
     LookUpDomain { account: AccountId, name: String },
-    /// Simulates the click of a single sender's owner on the link.
+    /// Verifies a single sender, as if the owner of the address clicked the mailed link.
     VerifySender { account: AccountId, address: String },
     /// Posts an event again. The data file contains neither webhook deliveries nor this job.
     #[serde(skip)]

@@ -7,8 +7,8 @@ use crate::account::AccountId;
 use crate::mail::Mail;
 use crate::sms::Sms;
 
-/// An event of a text message or of a mail, for one of its recipients or for all. Events are
-/// immutable, and dropped together with the message.
+/// An event of a text message, or of a mail for one or all of its recipients. Events are immutable.
+/// They are dropped together with their message.
 ///
 /// `Debug` leaves out the recipient and the details.
 pub struct Event {

@@ -319,7 +319,8 @@ impl Draft {
             .map_err(|_| format!("{:?}: a reply can have only one body", part.text))
     }
 
-    /// Builds the fault. An error has the byte offset of the invalid part; `None` is the end.
+    /// Builds the fault. An error has the byte offset of the invalid part; `None` means the end of the
+    /// rule.
     fn finish(self) -> Result<Fault, (Option<usize>, String)> {
         let manner = match self.manner {
             Some(manner) => manner,
@@ -442,7 +443,7 @@ fn default_json(status: u16) -> Value {
     })
 }
 
-/// Writes the rule. A body that is not UTF-8, which only Rust code can set, has its invalid bytes
+/// Writes the rule. If the body is not UTF-8, which only Rust code can set, its invalid bytes are
 /// replaced.
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,8 +12,8 @@ use crate::ids::mix;
 use crate::mail::list;
 use crate::world::Shared;
 
-/// Maximum number of faults at which the admin endpoint and the inbox still add one. Not a limit of
-/// [`Faults::add`].
+/// Number of faults from which the admin endpoint and the inbox can't add more. [`Faults::add`] has no
+/// limit.
 const MOST: usize = 100;
 
 /// A deliberate failure, and the calls that it applies to.
@@ -59,9 +59,9 @@ const MOST: usize = 100;
 /// ```
 ///
 /// A rule is a list of parts, separated by colons, in any order: at least one effect (bold in the
-/// table), and optional conditions. `status=` and `failed` set the reply. The effects from `delay=`
-/// to `reset-when-idle` in the table change how the reply is sent. A rule may combine one of the
-/// first kind with one of the second, such as `status=502:html:truncate` (see
+/// table), and optional conditions. `status=` and `failed` set the reply. The effects from `delay=` to
+/// `reset-when-idle` in the table change how the reply is sent. A rule may combine one effect that sets
+/// the reply with one that changes how it is sent, such as `status=502:html:truncate` (see
 /// [`then`](Self::then)).
 ///
 /// | Part | Meaning |
@@ -150,7 +150,7 @@ pub(crate) const MANNERS: [(&str, Manner); 12] = [
 ];
 
 impl Manner {
-    /// Its name in a rule. `None` for [`Manner::Answered`].
+    /// The manner's name in a rule. `None` for [`Manner::Answered`].
     pub(crate) fn word(self) -> Option<&'static str> {
         if let Self::Late(_) = self {
             return Some("delay");
@@ -194,7 +194,7 @@ impl FaultAnswer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum When {
     Always,
-    /// The calls with these numbers, both inclusive.
+    /// The calls from number `first` to number `last`, both inclusive.
     Calls {
         first: u64,
         last: u64,
@@ -700,7 +700,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_faults_for_a_call_the_first_added_applies_and_both_count() {
+    fn two_faults_that_match_a_call_both_count_it_and_the_first_added_applies() {
         let rules = FaultRules::new(0);
         rules.add(Fault::status(500).nth(1));
         rules.add(Fault::status(503).first(2));

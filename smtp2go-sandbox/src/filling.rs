@@ -35,8 +35,8 @@ const PARENTHESES: usize = 10;
 /// Maximum length of a tag in bytes.
 const TAG: usize = 4 * 1024;
 
-/// Maximum of tags times bytes: for each tag the parser counts the lines before it. An abandoned
-/// thread ends because of this limit, after about 1 s in a release build and 10 s in a debug build.
+/// Maximum number of tags multiplied by the size in bytes: for each tag, the parser counts the lines
+/// before it. Because of this limit, an abandoned thread ends after about 1 s (in a debug build, 10 s).
 const WORK: usize = 1_000_000_000;
 
 /// Maximum number of backslashes in a row. The parser reads the row again from each of them.
@@ -50,11 +50,11 @@ const ELEMENTS: usize = 1_000_000;
 const HELD: usize = 64;
 
 /// Maximum number of copies of a value while its tag is rendered: as the parameter of a partial or a
-/// block, as its variable, and in its data.
+/// block, as a variable of the block, and in the partial's data.
 const COPIES: usize = 3;
 
-/// Approximate size of an object's member in bytes. A partial with parameters makes a member of each
-/// item of a list and each character of a text.
+/// Approximate size of an object's member in bytes. A partial with parameters turns each item of a list
+/// and each character of a text into a member.
 const MEMBER: usize = 256;
 
 /// Maximum size of a rendered template in MiB.
@@ -78,7 +78,7 @@ const THREADS: usize = 8;
 /// Maximum length of an error in characters. The parser's errors quote the template's line.
 const LONGEST_ERROR: usize = 500;
 
-/// Enough for [`DEPTH`] in a debug build.
+/// Stack size of a thread in bytes. Enough for [`DEPTH`] in a debug build.
 const STACK: usize = 16 * MIB;
 
 // Helper names that no template can contain.

@@ -148,7 +148,7 @@ fn forbidden(message: impl Into<String>) -> Problem {
     Problem(StatusCode::FORBIDDEN, message.into())
 }
 
-/// Lets pass requests of programs and of the sandbox's own pages. `own` is set for requests to the
+/// Accepts the requests of programs and of the sandbox's own pages. `own` is set for requests to the
 /// inbox and the admin endpoints.
 fn check(access: &Access, own: bool, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
@@ -166,7 +166,8 @@ fn check(access: &Access, own: bool, method: &Method, headers: &HeaderMap) -> Re
     }
 }
 
-/// Lets pass requests of the sandbox's own pages, and addresses that a user types in a browser.
+/// Accepts the requests of the sandbox's own pages, and those for an address that a user typed in a
+/// browser.
 fn check_page(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
@@ -255,8 +256,8 @@ fn is_allowed(access: &Access, name: &str) -> bool {
         || access.hosts.iter().any(|allowed| allowed == name)
 }
 
-/// Requires the main key if other machines can reach the sandbox, either in the API's headers or as
-/// the password of basic authentication, which a browser asks for.
+/// Requires the main key if other machines can reach the sandbox. The key must be in one of the API's
+/// headers, or be the password of basic authentication, for which a browser asks.
 fn check_key(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
     if !shared.settings.access.exposed {
         return Ok(());

@@ -15,7 +15,7 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 /// Maximum number of characters of a URL or an error in a line.
 const SHOWN: usize = 200;
 
-/// Limits the lines, so that a flood of deliveries does not flood the log.
+/// Limits the number of lines, so that many deliveries that are given up don't flood the log.
 #[derive(Debug, Default)]
 pub(crate) struct GivenUpLog(Mutex<Window>);
 
@@ -51,8 +51,8 @@ impl GivenUpLog {
         takes
     }
 
-    /// Starts a new window. Returns the line that counts the other deliveries of the last one, if
-    /// there were any.
+    /// Starts a new window. Returns a line with the number of deliveries that got no line of their own
+    /// in the previous window, if there were any.
     pub(crate) fn end_window(&self) -> Option<String> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Window { more, .. } = std::mem::take(&mut *window);
@@ -64,7 +64,7 @@ impl GivenUpLog {
     }
 }
 
-/// Writes a line with the host and path of the URL: the rest of it may have secrets.
+/// Writes a line with the host and path of the URL: the rest may contain secrets.
 fn write_line(url: &str, event: &str, attempts: usize, outcome: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split(['?', '#']).next().unwrap_or_default();

@@ -245,8 +245,8 @@ impl<T> Index<usize> for Log<T> {
 /// A message and its number in its log.
 #[derive(Debug)]
 pub(crate) enum KeptMessage {
-    /// The number is `None` for a mail that was refused for all its recipients. It is not in the log
-    /// and has events only.
+    /// The number is `None` for a mail whose recipients were all refused. Such a mail has events but is
+    /// not in the log.
     Mail(Mail, Option<usize>),
     Sms(Sms, usize),
     /// A text message that an account received.
@@ -257,7 +257,7 @@ pub(crate) enum KeptMessage {
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) message: KeptMessage,
-    /// `None` for a scheduled mail that is not yet due. It is not dropped.
+    /// Key in `ages`. `None` for a scheduled mail that is not yet due, which is not dropped.
     age: Option<u64>,
     /// Memory of the message, its events and its deliveries.
     bytes: usize,
@@ -302,7 +302,8 @@ pub(crate) struct Ledger {
     mails: usize,
     /// Shared bodies by the address of their first byte.
     bodies: HashMap<usize, Held>,
-    /// Calls that made messages: memory, body, and number of messages still kept.
+    /// Calls that made messages: the memory and the body of each, and the number of its messages still
+    /// kept.
     calls: HashMap<usize, (usize, Option<usize>, usize)>,
     /// Calls that made no message, in order, with their memory.
     loose: VecDeque<(usize, usize)>,
@@ -556,7 +557,7 @@ impl Ledger {
         Some((number, self.take(number)?))
     }
 
-    /// Removes a message. `None` if it is not kept, or a scheduled mail that is not yet due.
+    /// Removes a message. `None` if it is not kept, or is a scheduled mail that is not yet due.
     pub(crate) fn take(&mut self, number: u64) -> Option<Box<Group>> {
         let age = self.groups.get(&number)?.age?;
         self.ages.remove(&age);
@@ -567,8 +568,8 @@ impl Ledger {
         Some(group)
     }
 
-    /// Removes the oldest call that made no message if these exceed their budget. The newest is
-    /// always kept.
+    /// Removes the oldest call that made no message if such calls exceed their budget. The newest such
+    /// call is always kept.
     pub(crate) fn surplus_call(&mut self) -> Option<usize> {
         if self.loose_bytes <= self.budget.calls() || self.loose.len() < 2 {
             return None;

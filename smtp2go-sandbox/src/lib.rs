@@ -170,7 +170,7 @@
 //! - POST of `/api_keys/edit` and `/users/smtp/edit` sets a missing `status` to `allowed`;
 //!   `/subaccount/edit` and `/ip_allow_list/edit` keep missing fields unchanged.
 //! - Entries of lists are compared ignoring letter case. A domain does not include its subdomains.
-//! - Terms of `/template/search` are compared with their letter case unless `fuzzy_search` is on.
+//! - Terms of `/template/search` are case-sensitive unless `fuzzy_search` is on.
 //! - Suppressions are listed up to now, the oldest first, 100 per page.
 //! - Only the HTML of a template is escaped. A template with invalid Handlebars, or beyond the
 //!   sandbox's own limits, is refused when it is stored.
@@ -186,8 +186,8 @@
 //! - The master account's activity and history include the mail of subaccounts.
 //! - `only_latest` returns one event of each mail.
 //! - Lists are in the order of time. Text filters of scheduled mail match parts, ignoring letter case.
-//! - The fields and the grammar of `filter_query` are invented. In a quoted term, a backslash precedes a
-//!   quote.
+//! - The fields and the grammar of `filter_query` are invented. In a quoted term, a quote is escaped
+//!   with a backslash.
 //! - A MIME message needs a body like any mail: a text or HTML. Attachments don't count. An encrypted body
 //!   is accepted.
 //! - All mail is archived. A mail's `url` in the archive does not exist.

@@ -22,8 +22,8 @@ use crate::operations::fields::texts;
 use crate::operations::template::Rendered;
 use crate::weight::{self, Weight};
 
-/// A mail that was accepted by `/email/send`, by `/email/mime` or as an item of `/email/batch`. Cheap to
-/// clone.
+/// A mail that was accepted by `/email/send`, by `/email/mime`, as an item of `/email/batch` or over
+/// SMTP. Cheap to clone.
 ///
 /// `Debug` leaves out the content and the addresses.
 #[derive(Clone)]
@@ -191,7 +191,8 @@ impl Mail {
         self.kept().accepted
     }
 
-    /// The sender's account name: the first 16 characters of the API key, as the service shows it.
+    /// The name of the user that sent the mail: the first 16 characters of the API key, as the service
+    /// shows it. For a mail over SMTP, the name of the SMTP user, or the authenticated IP address.
     pub fn username(&self) -> &str {
         &self.kept().username
     }
@@ -218,7 +219,8 @@ impl Mail {
         self.kept().schedule_id.as_deref()
     }
 
-    /// The operation that accepted the mail: `email_send`, `email_mime` or `email_batch`.
+    /// The operation that accepted the mail: `email_send`, `email_mime` or `email_batch`. For a mail
+    /// over SMTP: `smtp`.
     pub fn operation(&self) -> &str {
         self.kept().operation
     }
@@ -239,7 +241,8 @@ impl Mail {
         self.0.cc()
     }
 
-    /// The recipients of blind copies. For a MIME message, those in the header `Bcc`.
+    /// The recipients of blind copies. For a MIME message, those in the header `Bcc`. For a mail over
+    /// SMTP, the recipients of the envelope that are neither in `To` nor in `Cc`.
     pub fn bcc(&self) -> Vec<&str> {
         if self.operation() != SMTP {
             return self.0.bcc();
@@ -285,19 +288,20 @@ impl Mail {
         }
     }
 
-    /// Decodes and returns the attachments. For a MIME message, the parts that are neither in the
-    /// [text](Self::text_body), in the [HTML](Self::html_body) nor an inline image.
+    /// Decodes and returns the attachments. For a MIME message, these are the parts that belong neither
+    /// to the [text](Self::text_body) nor to the [HTML](Self::html_body), and are not inline images.
     pub fn attachments(&self) -> Vec<Attachment> {
         self.files("attachments", false)
     }
 
-    /// Decodes and returns the inline images. For a MIME message, the other parts with a `Content-ID`
-    /// that are not marked as attachments.
+    /// Decodes and returns the inline images. For a MIME message, these are the parts with a
+    /// `Content-ID` that belong neither to the text nor to the HTML, and are not marked as attachments.
     pub fn inlines(&self) -> Vec<Attachment> {
         self.files("inlines", true)
     }
 
-    /// Decodes and returns the message of `/email/mime`. `None` for other mails.
+    /// Returns the MIME message, decoded, that was sent by `/email/mime` or over SMTP. `None` for other
+    /// mails.
     pub fn mime(&self) -> Option<Vec<u8>> {
         self.kept().mime.as_ref()?;
         if let Some(message) = self.kept().blobs.message() {
@@ -310,12 +314,12 @@ impl Mail {
         Some(decode_base64(&encoded).unwrap_or_default())
     }
 
-    /// Whether the mail was sent by `/email/mime`.
+    /// Whether the mail was sent by `/email/mime` or over SMTP.
     pub(crate) fn is_mime(&self) -> bool {
         self.kept().mime.is_some()
     }
 
-    /// Size of the message of `/email/mime` in bytes.
+    /// Size in bytes of the MIME message. `None` if the mail was not sent as one.
     pub(crate) fn mime_size(&self) -> Option<usize> {
         self.kept().mime.as_ref().map(|mime| mime.size)
     }

@@ -31,8 +31,8 @@ pub(crate) struct Mime {
 }
 
 impl Mime {
-    /// Reads a message. If a header of addresses has an error, only the addresses before it are kept,
-    /// and [`check`](Self::check) reports it.
+    /// Reads a message. If an address header has an error, only the addresses before it are kept, and
+    /// [`check`](Self::check) reports it.
     pub(crate) fn new(message: &[u8]) -> Self {
         let headers = headers(message);
         let list = |name| {
@@ -62,8 +62,8 @@ impl Mime {
         }
     }
 
-    /// Refuses a message if an address header, such as From, is not a list of addresses, or if a header
-    /// contains a control character, such as a line break, even in an encoded word (RFC 2047).
+    /// Refuses a message if an address header, such as From, is not a valid address list. Also refuses
+    /// control characters in headers, such as line breaks, even in encoded words (RFC 2047).
     pub(crate) fn check_headers(&self) -> Result<(), String> {
         for name in address::HEADERS {
             for value in values(&self.headers, name) {
@@ -93,8 +93,9 @@ impl Mime {
         }
     }
 
-    /// Refuses a message without a body, like `/email/send` does: HTML or a text that is not just line
-    /// breaks, which any message ends with. A body that can't be read is accepted.
+    /// Refuses a message without a body, like `/email/send` does. Blank HTML is not a body, nor is a
+    /// text of line breaks only, because every message ends with one. A body that can't be read is
+    /// accepted.
     pub(crate) fn check_body(&self) -> Result<(), String> {
         let text = self.text.as_deref().unwrap_or_default();
         let text = text.trim_end_matches(['\r', '\n']);
@@ -208,7 +209,7 @@ fn readable(mailbox: &Mailbox<'_>) -> String {
 struct MimeBodies {
     /// All parts of plain text, with a line break between them.
     text: Option<String>,
-    /// All parts of HTML, in the same way.
+    /// All parts of HTML, with a line break between them.
     html: Option<String>,
     /// The body is encrypted, or the parser can't decode a part of it, such as invalid base64.
     is_unreadable: bool,
@@ -423,9 +424,9 @@ mod tests {
         }
     }
 
-    /// Each part is in one of the bodies or in the files, and in no two of them.
+    /// Each part must be in exactly one of the text, the HTML and the files.
     #[test]
-    fn no_part_is_lost() {
+    fn no_part_is_lost_or_duplicated() {
         let text = "Content-Type: text/plain\n\nONE";
         let html = "Content-Type: text/html\n\nTWO";
         let image = "Content-Type: image/png\nContent-ID: <i>\n\nTHREE";

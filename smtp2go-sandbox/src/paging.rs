@@ -57,7 +57,8 @@ fn write_token((one, other): ListPlace) -> String {
     URL_SAFE_NO_PAD.encode(format!("page {one} {other}"))
 }
 
-/// An item's place in a list, in ascending order. Unchanged if other items are dropped.
+/// An item's place in a list. Places ascend through the list, and don't change if other items are
+/// dropped.
 pub(crate) type ListPlace = (usize, usize);
 
 /// Numbers the items of a list from which nothing is ever dropped.

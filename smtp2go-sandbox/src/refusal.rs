@@ -47,7 +47,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, API_EXCEPTION, "Unknown endpoint.")
     }
 
-    /// A path of the API without its version.
+    /// The error for a path of the API without its version.
     pub(crate) fn missing_v3(path: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -83,12 +83,12 @@ impl Refusal {
         Self::new(status, API_EXCEPTION, error)
     }
 
-    /// The bodies in progress exceed their limit.
+    /// The error if the bodies of requests in progress exceed their limit.
     pub(crate) fn busy(error: String) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, API_EXCEPTION, error)
     }
 
-    /// Other expensive requests held all permits for too long.
+    /// The error if other expensive requests held all permits for too long.
     pub(crate) fn queued_too_long(waited: Duration) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

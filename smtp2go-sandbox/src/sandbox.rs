@@ -176,7 +176,7 @@ impl Sandbox {
 
     /// Simulates a text message to the master account, from the number `from` to the account's number
     /// `to`. `/sms/view-received` lists it. The content STOP, or a similar word, opts out: later
-    /// messages to that number are rejected.
+    /// messages to the number `from` are rejected.
     pub fn receive_sms(&self, from: &str, to: &str, content: &str) {
         let mut world = self.shared.world();
         sms::receive(&mut world, AccountId::MASTER, from, to, content);
@@ -276,8 +276,8 @@ impl Sandbox {
         self.shared.world().advance(by);
     }
 
-    /// Removes all mails, events and calls, and undoes all changes of accounts. Keeps the clock, the
-    /// faults, the delivery rules and the activity lag.
+    /// Removes all mails, text messages, events, calls and webhook deliveries, and undoes all changes
+    /// of accounts. Keeps the clock, the faults, the delivery rules and the activity lag.
     pub fn reset(&self) {
         self.shared.world().reset();
     }
@@ -564,7 +564,8 @@ impl SandboxBuilder {
 
     /// Sets the maximum number of open connections, including idle ones. Default: 512. Another
     /// connection gets status 503 and is closed. Connections that a [`Fault`] delays or stalls don't
-    /// count. The inbox's event streams and `wait=` of `/_sandbox/mails` use at most a quarter.
+    /// count. The inbox's event streams and requests to `/_sandbox/mails` with `wait=` use at most a
+    /// quarter of this number.
     pub fn max_connections(mut self, most: usize) -> Self {
         self.settings.limits.connections = most;
         self
@@ -580,8 +581,8 @@ impl SandboxBuilder {
 
     /// Sets how long a connection may be idle, by the system's clock. Default: 120 seconds. Limits the
     /// time between two requests, between two chunks of a body (which gets status 408), and until the
-    /// client reads more of a reply. Then the connection is closed. Connections that a [`Fault`]
-    /// delays or stalls are not limited.
+    /// client reads more of a reply. After the time limit, the connection is closed. Connections that a
+    /// [`Fault`] delays or stalls are not limited.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.limits.idle = limit;
         self
@@ -679,8 +680,8 @@ impl SandboxBuilder {
         self
     }
 
-    /// Port of [`host`](Self::host) on which the sandbox also accepts mail over SMTP. 0 is any free
-    /// port; [`Sandbox::smtp_address`] returns it. Default: no SMTP.
+    /// Sets the port of [`host`](Self::host) on which the sandbox also accepts mail over SMTP. 0 is any
+    /// free port; [`Sandbox::smtp_address`] returns it. Default: no SMTP.
     ///
     /// Clients log in by AUTH PLAIN or LOGIN, without TLS. A mail has the same effects as one sent to
     /// `/email/mime`, except that its recipients are those of the SMTP envelope. The limits on

@@ -677,7 +677,7 @@ fn is_empty(value: &Value) -> bool {
     value.is_null() || value == ""
 }
 
-/// Finds a key that may be used.
+/// Finds a key. Refuses an unknown key, a blocked key and a key of a closed subaccount.
 fn known_key(shared: &Shared, secret: &str) -> Result<Arc<Key>, Refusal> {
     let world = shared.world();
     let Some(key) = world.key(secret) else {

@@ -283,7 +283,7 @@ fn give_up(world: &mut World, place: usize) {
     }
 }
 
-/// Reports the deliveries that were given up, the first ones first.
+/// Reports the deliveries that were given up, in order.
 fn report(shared: &Weak<Shared>) {
     /// Maximum number of deliveries that are copied at a time.
     const AT_ONCE: usize = 100;
@@ -496,8 +496,8 @@ impl Target {
         Ok(target)
     }
 
-    /// Returns the host's addresses if it is a loopback address or a name of `localhost`, else
-    /// nothing. Makes no DNS lookup.
+    /// Returns the host's addresses if it is a loopback address, `localhost` or a name below
+    /// `localhost`. Otherwise returns nothing. Makes no DNS lookup.
     fn loopback(&self) -> Vec<SocketAddr> {
         let addresses = match self.host.parse::<IpAddr>() {
             Ok(address) if address.is_loopback() => vec![address],

@@ -99,7 +99,8 @@ impl Strictness {
         nulls: true,
     };
 
-    /// Whether both are refused. Then the sandbox's own replies are checked too.
+    /// Whether both unknown fields and nulls are refused. Then the sandbox's own replies are checked
+    /// too.
     pub(crate) fn is_full(self) -> bool {
         self.unknown && self.nulls
     }
@@ -600,8 +601,8 @@ impl World {
         self.outside.wake.notify_one();
     }
 
-    /// Moves the clock forward like [`advance`](Self::advance). Returns false if it would leave the
-    /// years that dates can be written in.
+    /// Moves the clock forward like [`advance`](Self::advance). Returns false and does nothing if the
+    /// time would be after the year 9999.
     pub(crate) fn try_advance(&mut self, by: Duration) -> bool {
         let is_early = self.now.checked_add(by).is_some_and(clock::has_date);
         if is_early {

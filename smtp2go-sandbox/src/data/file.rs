@@ -200,8 +200,8 @@ fn open_private(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Opens or creates the database, and locks its file. The file is not changed before the storage is
-/// accepted.
+/// Opens or creates the database, and locks its file. The file is not changed before the caller calls
+/// `accept` on the storage.
 fn open(path: &Path) -> Result<(Database, TrialStorage), String> {
     let file = open_private(path).map_err(text)?;
     let open = || {
@@ -258,7 +258,7 @@ fn text(error: impl Display) -> String {
     error.to_string()
 }
 
-/// Returns the exclusive end of the range of keys with a prefix, which ends with a slash.
+/// Returns the exclusive end of the range of keys with this prefix. The prefix ends with a slash.
 fn end_of(prefix: &str) -> String {
     format!("{}0", prefix.trim_end_matches('/'))
 }
@@ -345,7 +345,7 @@ mod tests {
     use super::*;
     use crate::world::tests::shared;
 
-    /// Databases of another program and of another version.
+    /// Opens a database of another program, and one of another version.
     #[test]
     fn foreign_database_is_refused_and_not_changed() {
         const OTHER: TableDefinition<'_, &str, &str> = TableDefinition::new("other");

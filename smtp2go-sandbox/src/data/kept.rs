@@ -142,7 +142,7 @@ impl<K: Ord + Clone, V> Kept<K, V> {
         })
     }
 
-    /// Returns an item, inserts the default if it is missing, and marks it as changed.
+    /// Returns an item, and marks it as changed. If it is missing, the default is inserted first.
     pub(crate) fn or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -206,7 +206,7 @@ impl RecordKey for Figure {
     }
 }
 
-/// A changed record: its key, and the value. `None` if it was removed.
+/// A changed record: its key and its value. The value is `None` if the record was removed.
 pub(crate) type Changed = (String, Option<serde_json::Result<Vec<u8>>>);
 
 /// A [`Kept`] of any type, for saving and loading.

@@ -21,7 +21,7 @@ use crate::sms::{AcceptedSms, Sms};
 use crate::weight::Weight;
 use crate::world::World;
 
-/// Receives the rest of a record's key, and its value.
+/// Receives a record's key without the prefix, and its value.
 pub(super) type TakeRecord<'a> = dyn FnMut(&str, &[u8]) -> Result<(), String> + 'a;
 
 /// A source of records.

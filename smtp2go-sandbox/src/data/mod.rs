@@ -27,7 +27,7 @@ use serde::{Deserialize, Deserializer};
 pub(crate) use self::kept::{Collection, Kept};
 use crate::due::JobKey;
 
-/// Numbers of the things that changed since the last write.
+/// Marks of what changed since the last write: flags, and numbers of changed items.
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
     /// Whether all earlier records must be removed first.

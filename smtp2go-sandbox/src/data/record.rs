@@ -34,7 +34,7 @@ pub(super) struct SingleRecord {
     pub(super) events: usize,
     pub(super) sms: usize,
     pub(super) received: usize,
-    /// Mails and events that the user deleted. Files of earlier versions have no such number.
+    /// Numbers of mails and events that the user deleted. Missing in files of earlier versions.
     #[serde(default)]
     pub(super) deleted_mails: usize,
     #[serde(default)]
@@ -43,7 +43,8 @@ pub(super) struct SingleRecord {
     pub(super) keys: Vec<String>,
 }
 
-/// A message. The key has its number; `place` is its index in the log of its kind.
+/// A message. The record's key contains the message's number. `place` is the message's index in the log
+/// of its kind.
 #[derive(Serialize, Deserialize)]
 pub(super) enum MessageRecord<M, S, R> {
     Mail {

@@ -14,7 +14,7 @@ use crate::world::World;
 /// Index of the file's content. Needed to write only changes and to remove unused bodies.
 #[derive(Debug, Default)]
 pub(crate) struct Saved {
-    /// The rows of accounts that were written last.
+    /// The row of each account, as last written.
     rows: HashMap<usize, Vec<u8>>,
     /// The number of the body of each mail, by the number of the mail. A body has the number of its
     /// first mail.

@@ -1,4 +1,4 @@
-//! Storage of the database that leaves the file unchanged until its content proves to be good.
+//! The database's storage. It leaves the file unchanged until the file's content was checked.
 
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +14,7 @@ pub(super) struct TrialStorage(Arc<TrialState>);
 #[derive(Debug)]
 struct TrialState {
     file: FileBackend,
-    /// In order. `None` when they are accepted: later changes go to the file.
+    /// In order. `None` once they were accepted: later changes go to the file at once.
     changes: RwLock<Option<Vec<FileChange>>>,
 }
 
@@ -33,8 +33,8 @@ impl TrialStorage {
         }))
     }
 
-    /// Makes the changes so far to the file, in their order, so that a crash meanwhile leaves a file that
-    /// redb can repair. Later changes are made at once.
+    /// Writes the changes so far to the file. Keeps their order, so that a crash meanwhile leaves a
+    /// file that redb can repair. Later changes are written at once.
     pub(super) fn accept(&self) -> io::Result<()> {
         let state = &self.0;
         let mut changes = state
@@ -51,7 +51,7 @@ impl TrialStorage {
         Ok(())
     }
 
-    /// Keeps a change if changes are not accepted yet. Otherwise makes it.
+    /// Stores a change until the changes are accepted. Once they are, writes it to the file at once.
     fn change(
         &self,
         keep: impl FnOnce() -> FileChange,

@@ -117,9 +117,9 @@ pub(super) fn raw(mail: &Mail) -> Cow<'_, [u8]> {
 /// Prepares the HTML of a mail for its frame: embeds inline images, and makes links open in a new
 /// window.
 ///
-/// Safety comes from the frame and its content security policy. No policy covers hints that make a
-/// browser connect (`<link rel=preconnect>`), also inside nested frames. Therefore, unless `remote`
-/// is set, these elements are renamed to unknown ones.
+/// Safety comes from the frame and its content security policy. But no policy covers hints that make a
+/// browser connect, such as `<link rel=preconnect>`, in the HTML or in a nested frame. Therefore,
+/// unless `remote` is set, `<link>` and the elements that nest a page are renamed to unknown elements.
 pub(super) fn for_frame(content: &Content<'_>, remote: bool) -> String {
     let mut html = Cow::Borrowed(content.html.unwrap_or_default());
     if !remote {
@@ -180,8 +180,8 @@ impl Image<'_> {
     }
 }
 
-/// Returns the text up to the end of a URL: up to the quote `before` it, or up to a character that
-/// ends an unquoted URL.
+/// Returns the URL at the start of `text`. If the character `before` the URL is a quote, the URL ends
+/// at the next such quote. Otherwise it ends at a character that an unquoted URL can't contain.
 fn address(before: Option<char>, text: &str) -> &str {
     let end = match before {
         Some(quote @ ('"' | '\'')) => text.find(quote),

@@ -11,17 +11,17 @@ use crate::mail::Mail;
 use crate::sms::Sms;
 use crate::world::World;
 
-/// Maximum total size in bytes of the bodies that are parsed for a page. The calls beyond it have no
+/// Maximum total size in bytes of the bodies that are parsed for a page. Calls beyond the limit have no
 /// digest of their body.
 const PARSED: usize = 2 * 1024 * 1024;
 
 /// Maximum number of fields in a digest.
 const FIELDS: usize = 4;
 
-/// Fields without their name in a digest.
+/// Fields that a digest shows without their name.
 const BARE: &[&str] = &["to", "destination", "subject", "content"];
 
-/// Fields that come before others, in this order.
+/// Fields that a digest shows first, in this order.
 const FIRST: &[&str] = &[
     "to",
     "destination",

@@ -25,7 +25,7 @@ pub(crate) struct MailEntry {
     pub(super) tags: Vec<String>,
     /// The searched text in lower case. It starts with the subject, the sender and the recipients.
     text: String,
-    /// Where these three end in the text.
+    /// The byte offsets in `text` at which the subject, the sender and the recipients end.
     ends: [usize; 3],
 }
 
@@ -129,7 +129,7 @@ impl MailEntry {
         }
     }
 
-    /// Whether the mail fits all terms of a search.
+    /// Whether the mail matches all terms of a search.
     pub(super) fn has(&self, search: &MailSearch) -> bool {
         let [subject, from, to] = self.ends;
         let has = |range: Range<usize>, word: &str| {
@@ -197,11 +197,12 @@ pub(super) fn recipients(mail: &Mail) -> String {
 /// Maximum number of words of a search. Further words are ignored.
 const WORDS: usize = 20;
 
-/// A search for mails, which a mail must fit in all terms.
+/// A search for mails. A mail must match all terms.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct MailSearch(Vec<InboxTerm>);
 
-/// A word, or words in quotation marks, in lower case. `-` before it excludes the mails that have it.
+/// A word, or a phrase in quotation marks, in lower case. A `-` before the term excludes the mails that
+/// match it.
 #[derive(Debug, PartialEq)]
 struct InboxTerm {
     place: SearchedPlace,
@@ -217,7 +218,7 @@ enum SearchedPlace {
     From,
     /// All recipients.
     To,
-    /// The whole tag.
+    /// The tags, one of which must equal the term.
     Tag,
     /// Whether the mail has files.
     Attachment,

@@ -91,7 +91,7 @@ struct FileView {
     is_image: bool,
 }
 
-/// A tag, with the address of the list of mails with it.
+/// A tag, and the address of the list of mails that have it.
 struct TagView {
     name: String,
     href: String,
@@ -141,8 +141,8 @@ const HEADERS: usize = 1_000;
 /// Maximum number of links that can be selected for a click.
 const LINKS: usize = 1_000;
 
-/// Maximum size in bytes of a mail's HTML and inline images for which the frame is fitted to the
-/// mail's height. The browser loads the HTML twice for it.
+/// Maximum total size in bytes of the HTML and the inline images of a mail whose frame is fitted to its
+/// height. To measure the height, the browser loads the HTML a second time.
 const MEASURED: usize = 1024 * 1024;
 
 /// The buttons that make an event happen, in order.

@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn content_decides_on_the_type_of_an_image() {
+    fn type_of_an_image_is_taken_from_its_content() {
         let small = png(10, 10);
         for (name, kind, content, expected) in [
             ("a.png", None, small.as_slice(), Some("image/png")),

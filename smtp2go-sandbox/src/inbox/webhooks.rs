@@ -77,7 +77,7 @@ pub(super) async fn delivery(
     respond(&shared, &fields, number, StatusCode::OK, "")
 }
 
-/// Posts a delivery again. A form of a mail's page leads back to that page.
+/// Posts a delivery again. If the form is on the page of a mail, redirects to that page.
 pub(super) async fn again(
     State(shared): State<Arc<Shared>>,
     Path(number): Path<usize>,

@@ -78,8 +78,8 @@ fn search(context: &Context<'_>, request: &Value) -> Result<Reply, Refusal> {
     Ok(Reply::Data(data))
 }
 
-/// Returns the events older than the activity lag, in the order of their times. So a new event
-/// never appears before one that a search has already found.
+/// Returns the events older than the activity lag, in the order of their times. Because of the order, a
+/// new event never appears before one that a search has already found.
 fn indexed(world: &World) -> impl Iterator<Item = (usize, &Arc<Event>)> {
     let (now, lag) = (world.now(), world.activity_lag);
     let events = world.events.numbered();
@@ -124,9 +124,9 @@ struct ActivityFilter<'a> {
 /// The part of a filter's result that depends only on the mail, not on the event.
 #[derive(Clone, Copy)]
 struct OfMail {
-    /// The mail matches all filters other than the search and the recipient.
+    /// The mail matches the filters by id, username, subject and sender.
     fits: bool,
-    /// The mail matches the search.
+    /// The mail also matches the search.
     found: bool,
 }
 
@@ -233,7 +233,7 @@ fn attempts<'a>(
     attempts
 }
 
-/// Returns the address in `name [address]`.
+/// Returns the address from the event's `host`, which has the form `name [address]`.
 fn address(event: &Event) -> &str {
     let host = event.detail("host").unwrap_or_default();
     let address = host

@@ -61,7 +61,7 @@ impl SenderEntries {
         }
     }
 
-    /// Adds an entry to the look-up sets. Returns false if it was there.
+    /// Adds an entry to the look-up sets. Returns false if it was already there.
     fn know(&mut self, entry: &str) -> bool {
         let key = entry.to_lowercase();
         let domain = key.trim_start_matches('@').to_owned();

@@ -45,7 +45,7 @@ pub(crate) struct Domain {
     /// Ids of the subaccounts that may use the domain.
     subaccounts: Vec<String>,
     future_subaccounts: bool,
-    /// The last scheduled look-up. It may be past.
+    /// The look-up that was scheduled last. It may have run already.
     #[serde(skip)]
     job: Option<JobKey>,
 }
@@ -67,7 +67,7 @@ enum DomainView {
     Entry,
     /// The domain with the link to set its records up.
     WithLink,
-    /// The domains with the link and their owners.
+    /// An entry of a list of domains, with its owner. It has the link if it is the `only` entry.
     List { from_master: bool, only: bool },
 }
 
@@ -108,7 +108,8 @@ impl SenderDomains {
         }
     }
 
-    /// Shares the domains for future subaccounts with a new one. Returns the memory in bytes.
+    /// Shares with a new subaccount the domains that are meant for future subaccounts. Returns the
+    /// added memory in bytes.
     pub(crate) fn lend_to_new(&mut self, subaccount: &str) -> usize {
         let mut bytes = 0;
         for domain in self.domains.each_mut(|domain| domain.future_subaccounts) {

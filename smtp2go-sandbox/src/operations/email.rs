@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::weight::Weight;
 use crate::world::World;
 
-/// Maximum time ahead of a schedule.
+/// Maximum time from a request to its `schedule`.
 const FARTHEST: Duration = Duration::from_secs(3 * 86_400);
 
 /// The scheduled mails of an account.
@@ -192,7 +192,7 @@ pub(crate) struct Checked {
     schedule: Option<SystemTime>,
 }
 
-/// A message to be sent now.
+/// Makes a mail without a schedule, which is sent at once.
 impl From<Mime> for Checked {
     fn from(mime: Mime) -> Self {
         Self {
@@ -247,7 +247,8 @@ fn is_fast(request: &Value) -> bool {
 }
 
 /// Records a mail, and starts its delivery or schedules it. Refuses a mail whose recipients are all
-/// refused, unless it is scheduled or has `fastaccept`. `texts` caches the long texts of the body.
+/// refused, unless it is scheduled, has `fastaccept` or is withheld. `texts` caches the long texts of
+/// the body.
 fn keep(
     context: &mut Context<'_>,
     operation: &'static str,

@@ -123,7 +123,8 @@ fn show(copy: &Copy) -> Value {
 }
 
 /// A query of `field:term` pairs with AND, OR and NOT. AND binds closer than OR and may be left out. A
-/// term with spaces is quoted; a quote in it follows a backslash. A term matches a part of the value.
+/// term with spaces is quoted; a quote in it is escaped with a backslash. A term matches if the field's
+/// value contains it.
 #[derive(Default)]
 struct SearchQuery {
     /// A mail matches if all terms of one alternative match. An empty list matches every mail.
@@ -298,7 +299,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_singly_or_doubly() {
+    fn words_may_be_in_single_or_double_quotes() {
         for (query, expected) in [
             ("", &[][..]),
             ("subject:a", &["subject:a"]),

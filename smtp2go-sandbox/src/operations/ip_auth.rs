@@ -48,7 +48,7 @@ impl IpAuthentication {
         }
     }
 
-    /// Who sends from an address.
+    /// Returns the user that sends from an address. `None` if the address is not authenticated.
     pub(crate) fn user(&self, account: AccountId, ip_address: IpAddr) -> Option<SendingUser> {
         let name = ip_address.to_canonical().to_string();
         let address = &self.addresses[self.place(&name)?];

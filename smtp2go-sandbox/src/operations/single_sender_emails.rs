@@ -30,7 +30,7 @@ pub(crate) struct SingleSenders {
 pub(crate) struct Sender {
     address: String,
     verified: bool,
-    /// The last scheduled click on the link. It may be past.
+    /// The click on the link that was scheduled last. It may have run already.
     #[serde(skip)]
     job: Option<JobKey>,
 }

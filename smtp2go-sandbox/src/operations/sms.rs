@@ -321,7 +321,7 @@ fn happen(world: &mut World, sms: &Sms, kind: EventKind, submitted: Option<Syste
     world.record_sms(sms, kind, submitted.into_iter().collect());
 }
 
-/// Records a message to the account. The content STOP, or a similar word, opts out.
+/// Records a message to the account. The content STOP, or a similar word, opts the number `from` out.
 pub(crate) fn receive(world: &mut World, account: AccountId, from: &str, to: &str, content: &str) {
     let message_id = world.ids.sms();
     let number = world.ledger.number();

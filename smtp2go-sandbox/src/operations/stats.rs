@@ -142,8 +142,8 @@ impl Counts {
     }
 }
 
-/// Counts an account's mails and events in a time range, optionally of one username. Dropped ones are
-/// included by day.
+/// Counts an account's mails and events in a time range, optionally of one username. Dropped mails and
+/// events are included by day.
 fn count(
     world: &World,
     account: AccountId,

@@ -241,7 +241,7 @@ struct SuppressionFilter<'a> {
     wildcard: String,
 }
 
-/// A text filter: equals or contains a text in lower case.
+/// A text filter, in lower case: a text must equal or contain one of the terms.
 enum Terms {
     Whole(HashSet<String>),
     Parts(Vec<String>),
@@ -323,7 +323,7 @@ mod tests {
     use crate::world::tests::shared;
 
     #[test]
-    fn address_is_suppressed_by_its_own_entry_or_its_domains() {
+    fn address_is_suppressed_by_an_entry_for_it_or_for_its_domain() {
         let shared = shared(|_| {});
         for entry in ["Kim@example.net", "example.org"] {
             call(

@@ -221,7 +221,7 @@ impl Templates {
         template.ok_or_else(|| no_template(id))
     }
 
-    /// Compiles the templates that were read from a file.
+    /// Compiles the templates that were read from the data file.
     #[cfg(feature = "data")]
     pub(crate) fn compile(&mut self) -> Result<(), String> {
         for template in self.templates.each_mut(|_| true) {

@@ -290,8 +290,8 @@ pub(crate) fn forgive(request: &mut Value, ignored: &mut Vec<String>) {
     }
 }
 
-/// Refuses `custom_headers` with a text that can't be a header. Their shape is unknown, so all names and
-/// texts in them are checked.
+/// Refuses `custom_headers` with a text that a header can't contain. Their shape is unknown, so all
+/// names and texts in them are checked.
 pub(super) fn check(request: &Value) -> Result<(), Refusal> {
     let field = "custom_headers";
     match request.get(field).and_then(header_fault_in) {

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_in_a_rule_is_nesting() {
+    fn rule_inside_a_rule_is_reported_as_nesting() {
         assert_eq!(
             parts("a { &:hover { b: c } d: e }"),
             [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn style_attribute_has_declarations() {
+    fn style_attribute_is_read_as_declarations() {
         let mut parts = Vec::new();
         style_attribute("color:red; background: url(data:a;b)", 7, |line, part| {
             parts.push(format!("{line} {part:?}"));

@@ -33,16 +33,16 @@ const SINGLE: &[&str] = &[
 /// Maximum length of a line without its end (RFC 5322, 2.1.1).
 const LONGEST_LINE: usize = 998;
 
-/// Number of characters of a subject that mail clients show on a desktop.
+/// Maximum number of characters of a subject that mail clients on a desktop show.
 const LONG_SUBJECT: usize = 78;
 
 /// Maximum length in bytes of `List-Unsubscribe`.
 const LONGEST_UNSUBSCRIBE: usize = 5_000;
 
-/// Size of HTML in bytes from which Gmail shows only the first part.
+/// Size of HTML in bytes above which Gmail shows only the first part.
 const CLIPPED: usize = 102 * 1024;
 
-/// Size of a message in bytes that many receivers refuse.
+/// Size of a message in bytes above which many receivers refuse it.
 const LARGE: usize = 20 * 1024 * 1024;
 
 /// Maximum size of a message in bytes.
@@ -56,7 +56,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct HeaderCheck {
     pub(crate) name: &'static str,
     pub(crate) verdict: HeaderVerdict,
-    /// The reason for a pass, otherwise what to change.
+    /// Why the check passed, or what to change if it did not.
     pub(crate) advice: String,
 }
 

@@ -20,8 +20,8 @@ const NAME: usize = 64;
 pub(crate) struct HtmlReport {
     /// Number of known features in the HTML.
     pub(crate) features: usize,
-    /// Percentage of clients that support a feature: the mean over the features. The next two fields
-    /// are for partial and missing support.
+    /// Percentage of clients that fully support a feature, averaged over the features. The next two
+    /// fields are the percentages of partial and of missing support.
     pub(crate) supported: f64,
     pub(crate) partly_supported: f64,
     pub(crate) not_supported: f64,
@@ -41,9 +41,9 @@ pub(crate) struct Finding {
     pub(crate) url: String,
     pub(crate) not_supported: Share,
     pub(crate) partly_supported: Share,
-    /// Number of its occurrences.
+    /// Number of the feature's occurrences.
     pub(crate) count: usize,
-    /// The first lines with it.
+    /// The first lines with the feature.
     pub(crate) lines: Vec<usize>,
 }
 
@@ -51,7 +51,8 @@ pub(crate) struct Finding {
 #[derive(Debug, Serialize)]
 pub(crate) struct Share {
     pub(crate) percent: f64,
-    /// Families of clients. If only some platforms of a family are meant, they follow in parentheses.
+    /// The families of these clients. If only some platforms of a family belong to the share, they
+    /// follow in parentheses.
     pub(crate) clients: Vec<String>,
 }
 
@@ -266,7 +267,7 @@ impl FeatureFinder {
         }
     }
 
-    /// Notes the format of an image, by its URL.
+    /// Records the format of an image, which it derives from the URL.
     fn image(&mut self, line: usize, url: &str) {
         if let Some((head, _)) = url
             .strip_prefix("data:")

@@ -58,7 +58,7 @@ impl LinkReport {
         self.links + self.images + self.text_urls
     }
 
-    /// The listed links, first those with something suspicious.
+    /// The listed links, suspicious ones first.
     pub(crate) fn suspicious_first(&self) -> impl Iterator<Item = &FoundLink> {
         let listed = |suspicious: bool| {
             let list = self.list.iter();
@@ -74,10 +74,10 @@ pub(super) struct LinkFinder<'a> {
     /// The names of the inline images.
     inlines: HashSet<&'a str>,
     element: String,
-    /// The line and URL of the link whose text is read.
+    /// The line and URL of the link whose text is being read.
     open: Option<(usize, String)>,
     text: String,
-    /// The line and URL of the image whose attributes are read.
+    /// The line and URL of the image whose attributes are being read.
     source: Option<(usize, String)>,
     alt: String,
 }

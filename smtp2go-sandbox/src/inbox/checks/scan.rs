@@ -45,7 +45,7 @@ struct HtmlScanner<'a, F> {
     each: F,
 }
 
-/// Counts lines up to ascending places.
+/// Returns the lines of places, which must be in ascending order.
 struct Lines {
     place: usize,
     line: usize,
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_odd_signs_end_like_in_a_browser() {
+    fn comments_and_malformed_tags_end_like_in_a_browser() {
         for (html, expected) in [
             ("a < b", "Text(\"a < b\")"),
             ("<", "Text(\"<\")"),
