@@ -128,6 +128,7 @@ mod extractor {
 
     /// Extractor of a [one-click unsubscribe](super). Must be the last argument of a handler. Any other
     /// request, or one with a body of more than 16 KiB, gets status 400 and does not reach the handler.
+    /// Not on wasm32: use [`is_one_click`] there.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct OneClick;
 

@@ -132,6 +132,8 @@ impl Client {
     ///
     /// An empty variable counts as not set.
     ///
+    /// Not on wasm32, where a program has no environment: use [`from_lookup`](Self::from_lookup).
+    ///
     /// ```no_run
     /// use smtp2go_sdk::Client;
     ///
@@ -141,8 +143,6 @@ impl Client {
     ///
     /// # Errors
     /// Those of [`ClientBuilder::build`]. The error names the variable.
-    ///
-    /// Not on wasm32, where a program has no environment: use [`from_lookup`](Self::from_lookup).
     #[cfg(not(target_family = "wasm"))]
     pub fn from_env() -> Result<Self, Error> {
         ClientBuilder::<Self>::from_lookup(&|name| std::env::var(name))?.build()
