@@ -269,7 +269,7 @@ pub(crate) struct World {
     pub(crate) unsaved: Option<Box<Unsaved>>,
     pub(crate) accounts: Vec<Account>,
     pub(crate) due: DueQueue,
-    /// The time of the job that runs. Never goes back.
+    /// The time of the current request or job. Never goes back.
     pub(crate) now: SystemTime,
     /// Times of calls of operations with a rate limit, by account and operation.
     recent: HashMap<(AccountId, String), VecDeque<SystemTime>>,

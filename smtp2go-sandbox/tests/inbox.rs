@@ -848,7 +848,7 @@ fn news_lists_the_mails_after_the_given_number() {
 }
 
 #[test]
-fn delivery_posted_again_from_a_mail_leads_back_to_the_mail() {
+fn posting_a_delivery_again_leads_back_to_the_page_of_the_button() {
     let sandbox = Sandbox::start_blocking().unwrap();
     let hook = json!({ "url": "https://example.com/hook", "events": ["processed"] });
     assert_eq!(call(&sandbox, "/v3/webhook/add", &hook).status, 200);

@@ -550,8 +550,8 @@ mod tests {
         reply
     }
 
-    /// Decodes and encodes each row: a field, its JSON, and the JSON when it is written again,
-    /// which is null if the field is left out.
+    /// Checks that the field of each row, decoded from the first JSON and encoded again, is the second
+    /// JSON. Null means that the field is omitted.
     fn table(rows: &[(&str, &str, Value)]) {
         for (field, json, expected) in rows {
             let reply = decode(&format!(r#"{{"{field}":{json},"last":"here"}}"#));

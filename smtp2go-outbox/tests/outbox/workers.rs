@@ -342,7 +342,7 @@ impl Observer for Changes {
 }
 
 #[tokio::test]
-async fn observer_receives_the_changes_of_its_process() {
+async fn observer_receives_each_state_change_in_order() {
     for fixture in fixtures().await {
         let changes = Arc::new(Changes::default());
         let outbox = fixture.outbox.clone().observer(changes.clone());

@@ -140,8 +140,8 @@ const NO_FILE: &str = "not a regular file; choose another file";
 const DAMAGED: &str = "the file is damaged; move it away to start with a new one";
 const FOREIGN: &str = "not a data file of smtp2go-sandbox, or one whose creation was interrupted; choose another file";
 
-/// Checks that an existing file starts like a redb database and has the length in its header. Writes
-/// nothing.
+/// Checks that an existing file starts like a redb database, and is at least as long as its header
+/// says. Writes nothing.
 fn check_head(path: &Path) -> Result<(), String> {
     /// Length of redb's header in bytes. It starts with `MAGIC`, 3 other bytes and five numbers.
     const HEAD: u64 = 320;

@@ -128,7 +128,7 @@ fn more(text: String, count: u64) -> String {
     }
 }
 
-/// Cuts one part of a digest.
+/// Truncates a part of a digest to 80 characters.
 fn cut_more(text: &str) -> String {
     index::cut_to(text, 80)
 }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn attempt_after_cancellation_is_sealed() {
+    fn attempt_after_cancellation_sends_nothing() {
         let call = CallCancel::new();
         assert_eq!(call.cancel(), Certainty::NotSent);
         let wire = Arc::new(Wire::new(Instant::now(), Duration::from_secs(60)));

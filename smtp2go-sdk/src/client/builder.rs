@@ -532,8 +532,9 @@ impl<C> ClientBuilder<C> {
             Some(prefix) if prefix.trim().is_empty() => {
                 return Err(Error::config("the user agent is empty"));
             }
-            Some(prefix) => HeaderValue::try_from(format!("{prefix} {PRODUCT}"))
-                .map_err(|_| Error::config("the user agent does not fit into a header"))?,
+            Some(prefix) => HeaderValue::try_from(format!("{prefix} {PRODUCT}")).map_err(|_| {
+                Error::config("the user agent has characters that a header can't have")
+            })?,
             None => HeaderValue::from_static(PRODUCT),
         };
         #[cfg(not(target_family = "wasm"))]
@@ -607,7 +608,7 @@ impl ClientBuilder {
     /// - a host of [`allow_http`](Self::allow_http) is not a host alone,
     /// - the [`proxy`](Self::proxy) is not an http or https URL with a host, or an
     ///   [`http_client`](Self::http_client) is set too,
-    /// - the user agent is empty or does not fit into a header,
+    /// - the user agent is empty, or has characters that a header can't have,
     /// - the [`idempotency_header`](Self::idempotency_header) is refused,
     /// - a limit is zero,
     /// - TLS can't be set up: this build has no TLS backend, or this system has no certificates.

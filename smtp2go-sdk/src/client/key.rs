@@ -60,8 +60,8 @@ impl Key {
             ),
             KeyLocation::Body => return Ok(None),
         };
-        let mut value =
-            value.map_err(|_| Error::config("the API key does not fit into a header"))?;
+        let mut value = value
+            .map_err(|_| Error::config("the API key has characters that a header can't have"))?;
         // Keeps the value out of debug output and out of HTTP/2's compression tables.
         value.set_sensitive(true);
         Ok(Some((name, value)))

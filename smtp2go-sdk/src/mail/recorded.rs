@@ -47,7 +47,8 @@ impl RecordedFile {
     }
 }
 
-/// Writes a time to the nanosecond, so that no later change has the same time.
+/// Writes a time with nanoseconds, so that a later change of the file within the same second is
+/// noticed.
 fn to_nanoseconds(time: SystemTime) -> Timestamp {
     let Ok(since) = time.duration_since(UNIX_EPOCH) else {
         return Timestamp::from(time);

@@ -170,7 +170,7 @@ impl Deduplicator for MemoryDeduplicator {
         while state.entries.len() >= self.capacity {
             let Some((_, oldest)) = state.done.first_key_value() else {
                 let events = self.capacity;
-                return Err(format!("full: all {events} events are being handled").into());
+                return Err(format!("MemoryDeduplicator is full: {events} events are being handled: raise its capacity").into());
             };
             let oldest = oldest.clone();
             state.remove(&oldest);

@@ -722,7 +722,7 @@ async fn mime_messages_are_sent_like_mails() {
 }
 
 #[tokio::test]
-async fn dropped_mime_message_that_was_sent_is_unknown() {
+async fn mime_message_in_flight_when_send_all_is_dropped_is_unknown() {
     let sandbox = crate::support::sandbox(Fault::stall());
     let client = sandbox.client();
     let text = "From: a@example.com\r\nTo: b@example.net\r\n\r\nHi";

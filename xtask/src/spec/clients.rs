@@ -167,7 +167,7 @@ pub const TYPED: [Language; 2] = [
     },
 ];
 
-/// The requests of the collection to run. None depends on another one.
+/// Paths of the requests of the Postman collection that are run. None depends on another one.
 const CALLED: [&str; 3] = ["/email/send", "/activity/search", "/template/add"];
 
 /// The tool for the languages that only the full tier checks.
