@@ -211,7 +211,7 @@ struct MimeBodies {
     text: Option<String>,
     /// All parts of HTML, with a line break between them.
     html: Option<String>,
-    /// The body is encrypted, or the parser can't decode a part of it, such as invalid base64.
+    /// The body is encrypted or another message, or the parser can't decode a part of it.
     is_unreadable: bool,
 }
 
@@ -249,7 +249,8 @@ impl MimeBodies {
         let kind = message.content_type();
         let kind = kind.and_then(|kind| Some((kind.ctype(), kind.subtype()?)));
         bodies.is_unreadable |= kind.is_some_and(|(kind, subtype)| {
-            (kind == "multipart" && subtype.eq_ignore_ascii_case("encrypted"))
+            kind.eq_ignore_ascii_case("message")
+                || (kind == "multipart" && subtype.eq_ignore_ascii_case("encrypted"))
                 || subtype.eq_ignore_ascii_case("pkcs7-mime")
                 || subtype.eq_ignore_ascii_case("x-pkcs7-mime")
         });
@@ -388,6 +389,10 @@ mod tests {
                 false,
             ),
             (multipart("encrypted", &[file, file]), false),
+            (
+                "Content-Type: message/rfc822\n\nSubject: x\n\nHi\n".to_owned(),
+                false,
+            ),
             ("Content-Transfer-Encoding: base64\n\n!\n".to_owned(), false),
             (
                 "Content-Type: text/html\nContent-Transfer-Encoding: base64\n\nPHA*==\n".to_owned(),
