@@ -237,7 +237,9 @@ async function go(address, options, { push = true, focus = true } = {}) {
     fit();
     if (focus) (byId("detail").querySelector("[role=alert]") ?? byId("title"))?.focus({ preventScroll: true });
     if (focus) byId("detail").scrollTop = 0;
-  }).catch(() => location.assign(address));
+  }).catch(() => {
+    if (turn === shown) location.assign(address);
+  });
 }
 
 document.addEventListener("click", (event) => {
@@ -256,7 +258,12 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-pane-form]");
-  if (!form) return;
+  clearTimeout(typing);
+  if (!form) {
+    // The browser loads another page, and a search that is still loading must not replace it.
+    shown += 1;
+    return;
+  }
   event.preventDefault();
   const fields = new FormData(form, event.submitter);
   const { id, value } = event.submitter ?? {};

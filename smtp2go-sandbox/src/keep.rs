@@ -243,7 +243,7 @@ impl<T> Index<usize> for Log<T> {
 }
 
 /// A message and its number in its log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum KeptMessage {
     /// The number is `None` for a mail whose recipients were all refused. Such a mail has events but is
     /// not in the log.
@@ -388,6 +388,12 @@ impl Ledger {
     /// Whether a message is kept.
     pub(crate) fn has(&self, number: u64) -> bool {
         self.groups.contains_key(&number)
+    }
+
+    /// Whether the message can be dropped or deleted. False for a scheduled mail that is not yet due.
+    pub(crate) fn can_drop(&self, number: u64) -> bool {
+        let group = self.groups.get(&number);
+        group.is_some_and(|group| group.age.is_some())
     }
 
     pub(crate) fn message(&self, number: u64) -> Option<&KeptMessage> {

@@ -81,6 +81,7 @@ fn pages_escape_content_and_have_a_security_policy() {
         "/_inbox/suppressions",
         "/_inbox/faults",
         "/_inbox/reset",
+        "/_inbox/delete?q=hello",
     ] {
         let page = get(&sandbox, path);
         assert_eq!(page.status, 200, "{path}: {}", page.body);
@@ -410,6 +411,7 @@ fn every_post_form_has_the_token() {
         &mail,
         "/_inbox/faults",
         "/_inbox/reset",
+        "/_inbox/delete",
         "/_inbox/webhooks/0",
     ] {
         let page = get(&sandbox, path).body;
@@ -421,7 +423,7 @@ fn every_post_form_has_the_token() {
             }
         }
     }
-    assert_eq!(forms, 11);
+    assert_eq!(forms, 12);
 }
 
 #[test]
@@ -530,6 +532,78 @@ fn deleted_mail_leaves_the_list_and_keeps_the_search() {
 }
 
 #[test]
+fn mails_that_a_search_finds_are_deleted_except_later_and_scheduled_ones() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let send = |subject: &str, schedule: Option<u64>| {
+        let mail = json!({ "sender": "a@example.com", "to": ["b@example.net"], "subject": subject,
+                           "text_body": "Hello", "schedule": schedule });
+        let reply = call(&sandbox, "/v3/email/send", &mail);
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    };
+    let subjects = || -> Vec<String> {
+        let mails = sandbox.mails();
+        mails
+            .iter()
+            .map(|mail| mail.subject().unwrap().to_owned())
+            .collect()
+    };
+    let tomorrow = sandbox.now() + Duration::from_secs(24 * 60 * 60);
+    let tomorrow = tomorrow.duration_since(std::time::UNIX_EPOCH).unwrap();
+    send("Report 1", None);
+    send("Report 2", None);
+    send("Report 3", Some(tomorrow.as_secs()));
+    send("Invoice", None);
+
+    let page = get(&sandbox, "/_inbox/delete?q=report").body;
+    assert!(page.contains("Delete 2 mails?"), "{page}");
+    let before = page.split_once("name=\"before\" value=\"").unwrap().1;
+    let before = before.split('"').next().unwrap();
+    send("Report 4", None);
+    let form = format!("q=report&before={before}");
+    assert_eq!(post_as_is(&sandbox, "/_inbox/delete", &form).status, 403);
+    assert_eq!(subjects().len(), 5);
+    assert_eq!(post(&sandbox, "/_inbox/delete", &form).status, 303);
+    assert_eq!(subjects(), ["Report 3", "Invoice", "Report 4"]);
+
+    let page = get(&sandbox, "/_inbox/delete?q=nothing").body;
+    assert!(page.contains("Delete 0 mails?"), "{page}");
+    assert!(!page.contains("class=\"danger\""), "{page}");
+    let page = get(&sandbox, "/_inbox/delete").body;
+    assert!(page.contains("deletes all mail,"), "{page}");
+    assert_eq!(post(&sandbox, "/_inbox/delete", "q=").status, 303);
+    assert_eq!(subjects(), ["Report 3"]);
+}
+
+#[test]
+fn mail_is_unread_until_its_page_was_shown() {
+    let (sandbox, mail) = with_mail();
+    let unread = || {
+        let list = get(&sandbox, "/").body;
+        assert_eq!(list.matches("<li id=\"row-").count(), 1);
+        list.contains("class=\"unread\"") && list.contains("Unread: ")
+    };
+    let rows = |search: &str| {
+        let list = get(&sandbox, &format!("/?q={search}")).body;
+        list.matches("<li id=\"row-").count()
+    };
+    for path in [
+        "/_inbox/calls/0",
+        &format!("{mail}/raw"),
+        &format!("{mail}/html"),
+    ] {
+        assert_eq!(get(&sandbox, path).status, 200, "{path}");
+    }
+    assert!(unread());
+    assert_eq!([rows("is:unread"), rows("is:read")], [1, 0]);
+    assert_eq!(get(&sandbox, &mail).status, 200);
+    assert!(!unread());
+    assert_eq!(
+        [rows("is:unread"), rows("is:read"), rows("-is:unread")],
+        [0, 1, 1]
+    );
+}
+
+#[test]
 fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
     let (sandbox, mail) = with_mail();
     for (path, form) in [
@@ -537,6 +611,7 @@ fn request_of_another_site_or_host_is_refused_and_changes_nothing() {
         ("/_inbox/faults", "effect=reset"),
         ("/_inbox/faults/clear", ""),
         ("/_inbox/clock", "do=freeze"),
+        ("/_inbox/delete", ""),
         (
             &format!("{mail}/events"),
             "recipient=b%40example.net&event=spam",
@@ -595,6 +670,18 @@ fn search_finds_mails_by_words_in_any_letter_case() {
     assert_eq!(rows(&format!("/?q={}", sandbox.mails()[5].email_id())), 1);
     assert_eq!(rows("/_inbox/calls?q=email%2Fsend"), 100);
     assert_eq!(rows("/_inbox/calls?before=20"), 20);
+    assert_eq!(rows("/_inbox/calls?q=B77%40example.net"), 1);
+    assert_eq!(rows("/_inbox/calls?q=mail+77+200"), 1);
+
+    for text in ["Your code is 271828", "Straße"] {
+        let sms = json!({ "destination": ["+64211234567", "+64217654321"], "content": text });
+        assert_eq!(call(&sandbox, "/v3/sms/send", &sms).status, 200);
+    }
+    assert_eq!(rows("/_inbox/sms"), 4);
+    assert_eq!(rows("/_inbox/sms?q=STRA%C3%9Fe"), 2);
+    assert_eq!(rows("/_inbox/sms?q=271828+7654321"), 1);
+    assert_eq!(rows("/_inbox/sms?q=nothing"), 0);
+    assert_eq!(rows("/_inbox/calls?q=271828"), 1);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::page::{self, Section, Shell, newest, shorten, show};
 use super::request::{Fields, query};
 use super::view::{Time, pretty, size};
 use crate::call::{Call, KeyPlace};
+use crate::keep::KeptMessage;
 use crate::mail::SMTP;
 use crate::world::Shared;
 
@@ -92,7 +93,7 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage
     let fits = |place: usize| {
         words.is_empty()
             || calls.get(place).is_some_and(|call| {
-                let text = searched(call);
+                let text = searched(shared, call);
                 words.iter().all(|word| text.contains(word.as_str()))
             })
     };
@@ -136,8 +137,18 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage
     }
 }
 
-fn searched(call: &Call) -> String {
+/// Returns the searched text in lower case, with the recipients and the subject or text of the first
+/// message that the call sent.
+fn searched(shared: &Shared, call: &Call) -> String {
     let status = call.status().to_string();
+    let [to, about] = match message(shared, call) {
+        Some(KeptMessage::Mail(mail, _)) => {
+            let entry = shared.entries.of(&mail);
+            [entry.to.clone(), entry.subject.clone()]
+        }
+        Some(KeptMessage::Sms(sms, _)) => [sms.destination(), sms.content()].map(index::cut),
+        _ => Default::default(),
+    };
     let parts = [
         call.method(),
         call.path(),
@@ -145,8 +156,18 @@ fn searched(call: &Call) -> String {
         &status,
         call.refused().unwrap_or_default(),
         call.fault().unwrap_or_default(),
+        &to,
+        &about,
     ];
     parts.join("\n").to_lowercase()
+}
+
+/// Returns the first message that a call sent, if it is kept.
+fn message(shared: &Shared, call: &Call) -> Option<KeptMessage> {
+    if call.messages.is_empty() {
+        return None;
+    }
+    shared.world().ledger.message(call.messages.start).cloned()
 }
 
 fn status(call: &Call) -> (String, &'static str) {

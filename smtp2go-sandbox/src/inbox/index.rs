@@ -1,9 +1,9 @@
-//! A cache of the mails' texts for the list and its search, so that searching ten thousand mails is
-//! fast.
+//! What the list knows of the mails: a cache of their texts, so that searching ten thousand mails is fast,
+//! and which of them were read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::content::{self, Content};
 use crate::mail::Mail;
@@ -40,6 +40,8 @@ pub(crate) struct MailIndex {
 struct Made {
     entries: BTreeMap<u64, Arc<MailEntry>>,
     bytes: usize,
+    /// The numbers of the mails whose page was shown.
+    read: BTreeSet<u64>,
 }
 
 impl MailIndex {
@@ -50,14 +52,31 @@ impl MailIndex {
         }
     }
 
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks a mail as read.
+    pub(super) fn mark_read(&self, mail: &Mail) {
+        self.made().read.insert(mail.number());
+    }
+
+    pub(super) fn is_read(&self, mail: &Mail) -> bool {
+        self.made().read.contains(&mail.number())
+    }
+
+    /// Whether a mail matches all terms of a search.
+    pub(super) fn finds(&self, search: &MailSearch, mail: &Mail) -> bool {
+        search.is_empty() || self.of(mail).has(search, || self.is_read(mail))
+    }
+
     /// Returns the entry of a mail, from the cache if it has one.
     pub(super) fn of(&self, mail: &Mail) -> Arc<MailEntry> {
-        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = made().entries.get(&mail.number()) {
+        if let Some(entry) = self.made().entries.get(&mail.number()) {
             return Arc::clone(entry);
         }
         let entry = Arc::new(MailEntry::new(mail));
-        let mut made = made();
+        let mut made = self.made();
         made.bytes += entry.bytes();
         if let Some(same) = made.entries.insert(mail.number(), Arc::clone(&entry)) {
             made.bytes -= same.bytes();
@@ -70,10 +89,13 @@ impl MailIndex {
         entry
     }
 
-    /// Removes the entries of mails that were dropped or reset.
+    /// Forgets the mails that were dropped, deleted or reset.
     pub(super) fn tidy(&self, shared: &Shared) {
         let world = shared.world();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made();
+        if made.read.len() > world.mails.len() {
+            made.read.retain(|number| world.ledger.has(*number));
+        }
         if made.entries.len() > world.mails.len() {
             made.entries.retain(|number, _| world.ledger.has(*number));
             made.bytes = made.entries.values().map(|entry| entry.bytes()).sum();
@@ -130,7 +152,7 @@ impl MailEntry {
     }
 
     /// Whether the mail matches all terms of a search.
-    pub(super) fn has(&self, search: &MailSearch) -> bool {
+    fn has(&self, search: &MailSearch, is_read: impl Fn() -> bool) -> bool {
         let [subject, from, to] = self.ends;
         let has = |range: Range<usize>, word: &str| {
             let part = self.text.get(range);
@@ -145,6 +167,8 @@ impl MailEntry {
                 SearchedPlace::To => has(from..to, word),
                 SearchedPlace::Tag => self.tags.iter().any(|tag| tag.to_lowercase() == word),
                 SearchedPlace::Attachment => self.files > 0,
+                SearchedPlace::Read => is_read(),
+                SearchedPlace::Unread => !is_read(),
             };
             fits != term.excluded
         })
@@ -222,6 +246,9 @@ enum SearchedPlace {
     Tag,
     /// Whether the mail has files.
     Attachment,
+    /// Whether the mail's page was shown.
+    Read,
+    Unread,
 }
 
 const PREFIXES: &[(&str, SearchedPlace)] = &[
@@ -232,6 +259,13 @@ const PREFIXES: &[(&str, SearchedPlace)] = &[
 ];
 
 const TAG: &str = "tag:";
+
+/// Words that ask for a property of the mail.
+const PROPERTIES: &[(&str, SearchedPlace)] = &[
+    ("has:attachment", SearchedPlace::Attachment),
+    ("is:read", SearchedPlace::Read),
+    ("is:unread", SearchedPlace::Unread),
+];
 
 impl MailSearch {
     pub(super) fn new(search: &str) -> Self {
@@ -252,8 +286,11 @@ impl MailSearch {
                 Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
                 None => first_word(value),
             };
-            if place == SearchedPlace::Anywhere && word.eq_ignore_ascii_case("has:attachment") {
-                place = SearchedPlace::Attachment;
+            let property = PROPERTIES
+                .iter()
+                .find(|(known, _)| word.eq_ignore_ascii_case(known));
+            if let (SearchedPlace::Anywhere, Some((_, property))) = (place, property) {
+                place = *property;
             }
             terms.push(InboxTerm {
                 place,
@@ -294,7 +331,7 @@ mod tests {
 
     #[test]
     fn search_is_split_into_terms() {
-        use SearchedPlace::{Anywhere, Attachment, From, Subject, Tag, To};
+        use SearchedPlace::{Anywhere, Attachment, From, Read, Subject, Tag, To, Unread};
         for (search, expected) in [
             ("", &[][..]),
             (
@@ -329,6 +366,10 @@ mod tests {
                 ],
             ),
             ("-has:Attachment", &[(Attachment, "has:attachment", true)]),
+            (
+                "is:unread -IS:read",
+                &[(Unread, "is:unread", false), (Read, "is:read", true)],
+            ),
             (
                 "- a-b has:",
                 &[

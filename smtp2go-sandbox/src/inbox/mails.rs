@@ -32,6 +32,18 @@ struct MailPage {
     mail: Option<MailView>,
 }
 
+/// The page that asks whether to delete mails.
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage {
+    shell: Shell,
+    search: String,
+    count: usize,
+    /// The number that the next mail to arrive gets: the user was not asked about that one.
+    before: usize,
+    back: String,
+}
+
 struct List {
     rows: Vec<MailRow>,
     search: String,
@@ -55,6 +67,7 @@ struct MailRow {
     files: usize,
     tags: Vec<TagView>,
     current: bool,
+    is_read: bool,
 }
 
 /// A mail as its page shows it.
@@ -220,13 +233,60 @@ pub(super) async fn delete(
     };
     let deleted = shared.world().delete(&mail);
     match deleted {
-        true => page::see(&format!("/{}", query("q", fields.get("q")))),
+        true => page::see(&address_of_list(fields.get("q"))),
         false => {
             let status = StatusCode::CONFLICT;
             let error = format!("the mail {SCHEDULED}");
             page_of(&shared, &id, &fields, status, "", error)
         }
     }
+}
+
+/// Asks whether to delete all mails that a search finds.
+pub(super) async fn ask_to_delete(
+    State(shared): State<Arc<Shared>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let fields = Fields::of_query(query.as_deref());
+    let search = fields.get("q");
+    let (found, before) = found(&shared, search, None);
+    let page = DeletePage {
+        count: found.len(),
+        before,
+        search: search.to_owned(),
+        back: address_of_list(search),
+        shell: Shell::new(&shared, &shared.world(), Section::Mail),
+    };
+    show(StatusCode::OK, &page)
+}
+
+/// Deletes the mails that a search finds and that the user was asked about, and returns to the list.
+pub(super) async fn delete_found(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let form = Fields::of_form(&body);
+    let (found, _) = found(&shared, form.get("q"), form.number("before"));
+    for mail in found {
+        shared.world().delete(&mail);
+    }
+    page::see("/")
+}
+
+/// Returns the mails that a search finds, without those that can't be deleted and those that arrived
+/// at `before` or later. Also returns the number that the next mail to arrive gets.
+fn found(shared: &Shared, search: &str, before: Option<usize>) -> (Vec<Mail>, usize) {
+    let wanted = MailSearch::new(search);
+    let mails = shared.world().mails.clone();
+    let places = mails.places(before).filter_map(|place| mails.get(place));
+    let found = places.filter(|mail| shared.entries.finds(&wanted, mail));
+    let found: Vec<_> = found.cloned().collect();
+    let world = shared.world();
+    let found = found
+        .into_iter()
+        .filter(|mail| world.ledger.can_drop(mail.number()));
+    (found.collect(), mails.total())
+}
+
+fn address_of_list(search: &str) -> String {
+    format!("/{}", query("q", search))
 }
 
 /// Returns the address of a mail's page with the search and the tab of `fields`.
@@ -256,6 +316,7 @@ fn page_of(
     let Some(mail) = page::find_mail(shared, id) else {
         return page::missing_mail(shared, id);
     };
+    shared.entries.mark_read(&mail);
     let mut view = MailView::new(shared, &mail, fields);
     view.error = error;
     if !recipient.is_empty() {
@@ -276,10 +337,8 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     let mails = shared.world().mails.clone();
     let before = fields.number("before");
     let fits = |place: usize| {
-        wanted.is_empty()
-            || mails
-                .get(place)
-                .is_some_and(|mail| shared.entries.of(mail).has(&wanted))
+        let mail = mails.get(place);
+        mail.is_some_and(|mail| shared.entries.finds(&wanted, mail))
     };
     let (places, more) = newest(&mails, before, fits);
     let shown = || places.iter().filter_map(|place| mails.get(*place));
@@ -305,6 +364,7 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
             files: entry.files,
             tags: TagView::all(&entry.tags),
             current: current == Some(id),
+            is_read: shared.entries.is_read(mail),
         }
     });
     List {
@@ -423,7 +483,7 @@ impl MailView {
             recipients: mail.recipients().into_iter().map(str::to_owned).collect(),
             recipient: fields.get("recipient").to_owned(),
             links: mail.each_link().take(LINKS).collect(),
-            back: format!("/{}", query("q", search)),
+            back: address_of_list(search),
             error: String::new(),
         }
     }

@@ -67,6 +67,10 @@ pub(crate) fn router(shared: &Arc<Shared>) -> Router<Arc<Shared>> {
     // Rendering a long mail is expensive. Routes below the layer wait for changes or are cheap.
     let apart = middleware::from_fn_with_state(Arc::clone(shared), heavy::apart);
     let pages = Router::new()
+        .route(
+            "/delete",
+            get(mails::ask_to_delete).post(mails::delete_found),
+        )
         .route("/mails/{id}", get(mails::mail))
         .route("/mails/{id}/events", post(mails::happen))
         .route("/mails/{id}/delete", post(mails::delete))

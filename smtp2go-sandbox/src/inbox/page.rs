@@ -175,7 +175,7 @@ pub(super) fn see(address: &str) -> Response {
         .into_response()
 }
 
-/// Responds that an item does not exist, or was `dropped`.
+/// Responds that an item does not exist, or that it was `dropped` or deleted.
 pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bool) -> Response {
     let shell = Shell::new(shared, &shared.world(), section);
     let found = shell.tabs.iter().find(|tab| tab.current);
@@ -183,9 +183,9 @@ pub(super) fn missing(shared: &Shared, section: Section, what: &str, dropped: bo
     let (status, title, text) = match dropped {
         true => (
             StatusCode::GONE,
-            "Dropped",
+            "No longer there",
             format!(
-                "This {what} was dropped to make room for newer ones. {}",
+                "This {what} was dropped to make room for newer ones, or deleted. {}",
                 shell.dropped
             ),
         ),

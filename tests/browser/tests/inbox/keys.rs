@@ -105,6 +105,38 @@ fn deleting_a_mail_focuses_its_neighbour_in_the_list() {
 }
 
 #[test]
+fn mails_found_are_deleted_after_a_question_and_read_mails_lose_their_mark() {
+    run(async {
+        let (sandbox, client) = sandbox().await;
+        for subject in ["Report 1", "Report 2", "Invoice"] {
+            client.send(email(subject)).await.unwrap();
+        }
+        let browser = Browser::open().await;
+        browser.goto(&sandbox.inbox_url()).await;
+        let marked = |count: usize| {
+            format!("return document.querySelectorAll('#rows > li.unread').length === {count}")
+        };
+        browser.until(&marked(3)).await;
+        browser.press("j").await;
+        browser.press(&key(Key::Enter)).await;
+        browser.until(&marked(2)).await;
+        // With the words that are still being typed.
+        browser.press("/").await;
+        browser.press("report").await;
+        browser.click("#delete-found").await;
+        browser
+            .until("return document.querySelector('h1').innerText === 'Delete 2 mails?'")
+            .await;
+        browser.click("button.danger").await;
+        browser
+            .until("return location.pathname === '/' && document.querySelectorAll('#rows > li').length === 1")
+            .await;
+        assert_eq!(sandbox.mails().len(), 1);
+        browser.close().await;
+    });
+}
+
+#[test]
 fn keys_on_a_phone_open_the_next_mail() {
     run(async {
         let (sandbox, client) = sandbox().await;

@@ -111,6 +111,10 @@ fn screenshots_of_the_inbox_are_written() {
             ("faults", format!("{inbox}_inbox/faults")),
             ("missing", format!("{inbox}_inbox/mails/none")),
             ("reset", format!("{inbox}_inbox/reset")),
+            ("delete", format!("{inbox}_inbox/delete?q=acme")),
+            ("source", format!("{mail}?part=source")),
+            ("templates", format!("{inbox}_inbox/templates")),
+            ("suppressions", format!("{inbox}_inbox/suppressions")),
         ] {
             for look in Look::ALL {
                 browser.look(look).await;
