@@ -195,6 +195,27 @@ const MESSAGE: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
+async fn shortest_worker_sends_a_mail_and_reports_a_failure() {
+    let sandbox = Sandbox::start().await.unwrap();
+    let variables = [
+        ("SMTP2GO_API_KEY", sandbox.key()),
+        ("SMTP2GO_BASE_URL", sandbox.base_url()),
+    ];
+    let Some(worker) = Worker::start("welcome", &variables, None) else {
+        return;
+    };
+
+    let (status, body) = worker.request("GET /", "").await;
+    assert_eq!((status, &*body), (200, "sent"));
+    assert_eq!(sandbox.mails().len(), 1);
+
+    sandbox.faults().add(Fault::failed("550 no such mailbox"));
+    let (status, body) = worker.request("GET /", "").await;
+    assert_eq!(status, 502);
+    assert!(body.contains("550 no such mailbox"), "{body}");
+}
+
+#[tokio::test]
 async fn contact_form_sends_valid_messages_and_refuses_others() {
     let sandbox = Sandbox::start().await.unwrap();
     let variables = [

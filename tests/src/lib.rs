@@ -11,6 +11,10 @@ mod generated;
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/bounces.md")]
+struct BouncesPage;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/client.md")]
 struct ClientPage;
 
@@ -31,8 +35,20 @@ struct FromReqwestPage;
 struct FromSmtp2goPage;
 
 #[cfg(doctest)]
+#[doc = include_str!("../../docs/login-codes.md")]
+struct LoginCodesPage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/many-machines.md")]
+struct ManyMachinesPage;
+
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/never-send-twice.md")]
 struct NeverSendTwicePage;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/newsletter.md")]
+struct NewsletterPage;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/send.md")]

@@ -7,18 +7,6 @@ use std::time::Duration;
 use smtp2go_sandbox::{Fault, Sandbox};
 use smtp2go_sdk::{Certainty, Client, Email};
 
-fn client(sandbox: &Sandbox) -> Client {
-    let builder = Client::builder(sandbox.key()).base_url(sandbox.base_url());
-    builder.build().unwrap()
-}
-
-fn welcome(address: &str) -> Email {
-    Email::new("noreply@example.com", "Welcome")
-        .to(address)
-        .text("Hi")
-        .idempotency_key("user-7/welcome")
-}
-
 #[tokio::test]
 async fn new_user_is_welcomed() {
     let sandbox = Sandbox::start().await.unwrap();
@@ -31,6 +19,18 @@ async fn new_user_is_welcomed() {
     client.send(mail).await.unwrap(); // your own code instead
 
     sandbox.assert_mail(|mail| mail.subject() == Some("Welcome"));
+}
+
+fn client(sandbox: &Sandbox) -> Client {
+    let builder = Client::builder(sandbox.key()).base_url(sandbox.base_url());
+    builder.build().unwrap()
+}
+
+fn welcome(address: &str) -> Email {
+    Email::new("noreply@example.com", "Welcome")
+        .to(address)
+        .text("Hi")
+        .idempotency_key("user-7/welcome")
 }
 
 #[tokio::test]

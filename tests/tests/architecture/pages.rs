@@ -22,7 +22,7 @@ const ENDPOINTS: &str = "endpoints.md";
 
 const MAX_LINES: usize = 130;
 
-const MAX_README_LINES: usize = 200;
+const MAX_README_LINES: usize = 190;
 
 /// READMEs that crates.io shows, where relative links lead nowhere.
 const CRATE_PAGES: [&str; 4] = [
