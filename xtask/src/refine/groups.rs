@@ -36,7 +36,12 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
     for (group, description) in &view.groups {
         let accessor = identifier(group);
         let name = format_ident!("{}Group", pascal_case(group));
-        let about = lines(&docs::group(description));
+        let client = match flavour {
+            Flavour::Async => "smtp2go_sdk::Client",
+            Flavour::Blocking => "smtp2go_sdk::blocking::Client",
+        };
+        let example = example(view, group, flavour);
+        let about = lines(&docs::group(description, client, example.as_deref()));
         let of = lines(&docs::group_struct(group, description));
         let mut methods = Vec::new();
         let mut paged = TokenStream::new();
@@ -90,6 +95,35 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
         ));
     }
     Ok(modules)
+}
+
+/// Writes a call of an operation that changes nothing and needs no values, preferably one that lists
+/// everything. `None` if the group has no such operation.
+fn example(view: &View, group: &str, flavour: Flavour) -> Option<String> {
+    let calls = view.operations.iter().filter_map(|operation| {
+        if operation.group != *group || operation.deprecated || !operation.repeat_safe {
+            return None;
+        }
+        let argument = match takes(view, operation) {
+            Takes::Nothing => String::new(),
+            Takes::Request(request) if view.object(request)?.has_default() => {
+                format!("types::{request}::new()")
+            }
+            Takes::Request(_) => return None,
+        };
+        Some((operation, argument))
+    });
+    let calls: Vec<_> = calls.collect();
+    let lists = |(operation, _): &&(&Operation, String)| {
+        operation.action.ends_with("view") || operation.action.ends_with("search")
+    };
+    let (operation, argument) = calls.iter().find(lists).or(calls.first())?;
+    let (accessor, method) = (identifier(group), identifier(&operation.action));
+    let waited = match flavour {
+        Flavour::Async => ".await",
+        Flavour::Blocking => "",
+    };
+    Some(format!("client.{accessor}().{method}({argument}){waited}"))
 }
 
 /// Returns the method of an operation. It is inline, so that it and its JSON code are compiled only

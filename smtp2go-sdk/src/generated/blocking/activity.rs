@@ -17,6 +17,16 @@ pub struct ActivityGroup<'a> {
 
 impl Client {
     /// Search the events of sent mail, such as deliveries, opens and bounces.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.activity().search(types::ActivitySearchRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn activity(&self) -> ActivityGroup<'_> {
         ActivityGroup { client: self }
     }

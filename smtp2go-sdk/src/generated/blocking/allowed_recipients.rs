@@ -16,6 +16,16 @@ pub struct AllowedRecipientsGroup<'a> {
 
 impl Client {
     /// Restrict which addresses and domains the account may send to.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.allowed_recipients().view(types::AllowedRecipientsViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allowed_recipients(&self) -> AllowedRecipientsGroup<'_> {
         AllowedRecipientsGroup {
             client: self,

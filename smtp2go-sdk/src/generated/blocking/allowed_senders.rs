@@ -16,6 +16,16 @@ pub struct AllowedSendersGroup<'a> {
 
 impl Client {
     /// Restrict which addresses and domains the account may send from.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.allowed_senders().view(types::AllowedSendersViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allowed_senders(&self) -> AllowedSendersGroup<'_> {
         AllowedSendersGroup {
             client: self,

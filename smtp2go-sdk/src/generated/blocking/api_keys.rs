@@ -16,6 +16,16 @@ pub struct ApiKeysGroup<'a> {
 
 impl Client {
     /// API keys with their permissions and sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.api_keys().view(types::ApiKeysViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn api_keys(&self) -> ApiKeysGroup<'_> {
         ApiKeysGroup { client: self }
     }

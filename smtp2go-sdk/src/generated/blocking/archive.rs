@@ -17,6 +17,16 @@ pub struct ArchiveGroup<'a> {
 
 impl Client {
     /// Search and view archived copies of sent mail.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.archive().search(types::ArchiveSearchRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn archive(&self) -> ArchiveGroup<'_> {
         ArchiveGroup { client: self }
     }

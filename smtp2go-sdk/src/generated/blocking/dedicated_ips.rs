@@ -16,6 +16,14 @@ pub struct DedicatedIpsGroup<'a> {
 
 impl Client {
     /// Pools of dedicated IP addresses.
+    ///
+    /// ```no_run
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.dedicated_ips().view()?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dedicated_ips(&self) -> DedicatedIpsGroup<'_> {
         DedicatedIpsGroup { client: self }
     }

@@ -16,6 +16,16 @@ pub struct DomainGroup<'a> {
 
 impl Client {
     /// Sender domains with their DNS records for DKIM, return path and tracking.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.domain().view(types::DomainViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn domain(&self) -> DomainGroup<'_> {
         DomainGroup { client: self }
     }

@@ -17,6 +17,16 @@ pub struct EmailGroup<'a> {
 
 impl Client {
     /// Send mail as fields, as MIME or in batches, and manage scheduled mail.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.email().scheduled_search(types::EmailScheduledSearchRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn email(&self) -> EmailGroup<'_> {
         EmailGroup { client: self }
     }

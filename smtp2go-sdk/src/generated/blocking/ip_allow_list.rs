@@ -16,6 +16,16 @@ pub struct IpAllowListGroup<'a> {
 
 impl Client {
     /// IP addresses that may use the API or SMTP.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.ip_allow_list().view(types::IpAllowListViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ip_allow_list(&self) -> IpAllowListGroup<'_> {
         IpAllowListGroup { client: self }
     }

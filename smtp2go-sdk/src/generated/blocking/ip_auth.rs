@@ -16,6 +16,16 @@ pub struct IpAuthGroup<'a> {
 
 impl Client {
     /// IP addresses that may send without a password, with their sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.ip_auth().view(types::IpAuthViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ip_auth(&self) -> IpAuthGroup<'_> {
         IpAuthGroup { client: self }
     }

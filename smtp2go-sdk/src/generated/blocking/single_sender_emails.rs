@@ -16,6 +16,16 @@ pub struct SingleSenderEmailsGroup<'a> {
 
 impl Client {
     /// Single addresses that may send without a verified domain.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.single_sender_emails().view(types::SingleSenderEmailsViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn single_sender_emails(&self) -> SingleSenderEmailsGroup<'_> {
         SingleSenderEmailsGroup {
             client: self,

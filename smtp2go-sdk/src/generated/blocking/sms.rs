@@ -16,6 +16,16 @@ pub struct SmsGroup<'a> {
 
 impl Client {
     /// Send text messages, and list sent and received ones.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.sms().summary(types::SmsSummaryRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sms(&self) -> SmsGroup<'_> {
         SmsGroup { client: self }
     }

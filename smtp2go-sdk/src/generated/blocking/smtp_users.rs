@@ -16,6 +16,16 @@ pub struct SmtpUsersGroup<'a> {
 
 impl Client {
     /// SMTP users with their passwords and sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.smtp_users().view(types::SmtpUsersViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn smtp_users(&self) -> SmtpUsersGroup<'_> {
         SmtpUsersGroup { client: self }
     }

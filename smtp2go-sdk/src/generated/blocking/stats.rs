@@ -16,6 +16,16 @@ pub struct StatsGroup<'a> {
 
 impl Client {
     /// Totals and rates of sending, bounces, spam complaints and unsubscribes.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.stats().email_bounces(types::StatsEmailBouncesRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> StatsGroup<'_> {
         StatsGroup { client: self }
     }

@@ -17,6 +17,16 @@ pub struct SubaccountGroup<'a> {
 
 impl Client {
     /// Accounts below a master account.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.subaccount().search(types::SubaccountSearchRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subaccount(&self) -> SubaccountGroup<'_> {
         SubaccountGroup { client: self }
     }

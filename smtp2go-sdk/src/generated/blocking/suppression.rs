@@ -17,6 +17,16 @@ pub struct SuppressionGroup<'a> {
 
 impl Client {
     /// Addresses and domains that the account must not send to, and why.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.suppression().view(types::SuppressionViewRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn suppression(&self) -> SuppressionGroup<'_> {
         SuppressionGroup { client: self }
     }

@@ -17,6 +17,16 @@ pub struct TemplateGroup<'a> {
 
 impl Client {
     /// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.template().search(types::TemplateSearchRequest::new())?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn template(&self) -> TemplateGroup<'_> {
         TemplateGroup { client: self }
     }

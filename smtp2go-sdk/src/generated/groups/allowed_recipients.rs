@@ -15,6 +15,16 @@ pub struct AllowedRecipientsGroup<'a> {
 
 impl Client {
     /// Restrict which addresses and domains the account may send to.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.allowed_recipients().view(types::AllowedRecipientsViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allowed_recipients(&self) -> AllowedRecipientsGroup<'_> {
         AllowedRecipientsGroup {
             client: self,

@@ -15,6 +15,16 @@ pub struct AllowedSendersGroup<'a> {
 
 impl Client {
     /// Restrict which addresses and domains the account may send from.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.allowed_senders().view(types::AllowedSendersViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allowed_senders(&self) -> AllowedSendersGroup<'_> {
         AllowedSendersGroup {
             client: self,

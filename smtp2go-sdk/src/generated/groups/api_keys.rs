@@ -15,6 +15,16 @@ pub struct ApiKeysGroup<'a> {
 
 impl Client {
     /// API keys with their permissions and sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.api_keys().view(types::ApiKeysViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn api_keys(&self) -> ApiKeysGroup<'_> {
         ApiKeysGroup { client: self }
     }

@@ -16,6 +16,16 @@ pub struct ArchiveGroup<'a> {
 
 impl Client {
     /// Search and view archived copies of sent mail.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.archive().search(types::ArchiveSearchRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn archive(&self) -> ArchiveGroup<'_> {
         ArchiveGroup { client: self }
     }

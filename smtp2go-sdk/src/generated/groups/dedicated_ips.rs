@@ -15,6 +15,14 @@ pub struct DedicatedIpsGroup<'a> {
 
 impl Client {
     /// Pools of dedicated IP addresses.
+    ///
+    /// ```no_run
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.dedicated_ips().view().await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn dedicated_ips(&self) -> DedicatedIpsGroup<'_> {
         DedicatedIpsGroup { client: self }
     }

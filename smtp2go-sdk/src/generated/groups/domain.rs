@@ -15,6 +15,16 @@ pub struct DomainGroup<'a> {
 
 impl Client {
     /// Sender domains with their DNS records for DKIM, return path and tracking.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.domain().view(types::DomainViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn domain(&self) -> DomainGroup<'_> {
         DomainGroup { client: self }
     }

@@ -15,6 +15,16 @@ pub struct IpAuthGroup<'a> {
 
 impl Client {
     /// IP addresses that may send without a password, with their sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.ip_auth().view(types::IpAuthViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ip_auth(&self) -> IpAuthGroup<'_> {
         IpAuthGroup { client: self }
     }

@@ -15,6 +15,16 @@ pub struct SingleSenderEmailsGroup<'a> {
 
 impl Client {
     /// Single addresses that may send without a verified domain.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.single_sender_emails().view(types::SingleSenderEmailsViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn single_sender_emails(&self) -> SingleSenderEmailsGroup<'_> {
         SingleSenderEmailsGroup {
             client: self,

@@ -15,6 +15,16 @@ pub struct SmsGroup<'a> {
 
 impl Client {
     /// Send text messages, and list sent and received ones.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.sms().summary(types::SmsSummaryRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sms(&self) -> SmsGroup<'_> {
         SmsGroup { client: self }
     }

@@ -15,6 +15,16 @@ pub struct SmtpUsersGroup<'a> {
 
 impl Client {
     /// SMTP users with their passwords and sending settings.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.smtp_users().view(types::SmtpUsersViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn smtp_users(&self) -> SmtpUsersGroup<'_> {
         SmtpUsersGroup { client: self }
     }

@@ -15,6 +15,16 @@ pub struct StatsGroup<'a> {
 
 impl Client {
     /// Totals and rates of sending, bounces, spam complaints and unsubscribes.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.stats().email_bounces(types::StatsEmailBouncesRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> StatsGroup<'_> {
         StatsGroup { client: self }
     }

@@ -16,6 +16,16 @@ pub struct SubaccountGroup<'a> {
 
 impl Client {
     /// Accounts below a master account.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.subaccount().search(types::SubaccountSearchRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn subaccount(&self) -> SubaccountGroup<'_> {
         SubaccountGroup { client: self }
     }

@@ -16,6 +16,16 @@ pub struct TemplateGroup<'a> {
 
 impl Client {
     /// Store subjects and bodies with Handlebars placeholders, which are filled in when mail is sent.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.template().search(types::TemplateSearchRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn template(&self) -> TemplateGroup<'_> {
         TemplateGroup { client: self }
     }

@@ -15,6 +15,16 @@ pub struct WebhookGroup<'a> {
 
 impl Client {
     /// Register the endpoints to which the service posts events.
+    ///
+    /// ```no_run
+    /// use smtp2go_sdk::types;
+    ///
+    /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
+    /// let reply = client.webhook().view(types::WebhookViewRequest::new()).await?;
+    /// println!("{reply:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn webhook(&self) -> WebhookGroup<'_> {
         WebhookGroup { client: self }
     }
