@@ -16,6 +16,10 @@ use crate::worker::{Stop, Worker};
 /// row.
 const STEPS: u32 = 8;
 
+/// Wait before the row is read again after another process claimed it, which takes effect when that process
+/// commits. Doubles with each wait.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+
 /// The result of [`Worker::deliver`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -43,6 +47,7 @@ impl Worker {
         let store = &inner.outbox.store;
         let (_running, mut stop) = watch::channel(Stop::No);
         let mut looked_up = false;
+        let mut wait = FIRST_WAIT;
         for _ in 0..STEPS {
             let Some((record, now)) = store.get(key).await? else {
                 return Ok(None);
@@ -65,7 +70,11 @@ impl Worker {
                     Claim::Moved => continue,
                     Claim::Nothing => match store.paused_until().await? {
                         Some(until) => until,
-                        None => continue,
+                        None => {
+                            tokio::time::sleep(wait).await;
+                            wait *= 2;
+                            continue;
+                        }
                     },
                 },
                 // Still due after a look-up: another process has the right to make look-ups.

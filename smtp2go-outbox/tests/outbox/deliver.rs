@@ -6,7 +6,7 @@ use smtp2go_outbox::{Entry, Requested, State};
 use smtp2go_sandbox::Fault;
 use tokio::time::sleep;
 
-use crate::support::{Fixture, fixtures, mail, record, sandbox, worker};
+use crate::support::{Fixture, fixtures, mail, postgres, record, sandbox, worker};
 
 #[tokio::test]
 async fn concurrent_deliver_calls_send_the_mail_once() {
@@ -39,6 +39,31 @@ async fn concurrent_deliver_calls_send_the_mail_once() {
         assert_eq!((again.record.state, again.again_in), (State::Sent, None));
         assert!(worker.deliver("other").await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn deliver_call_waits_while_another_process_commits_its_claim() {
+    let Some(Fixture { outbox, url, .. }) = postgres().await else {
+        return;
+    };
+    let (sandbox, client) = sandbox(|builder| builder).await;
+    outbox.put(mail("k")).await.unwrap();
+    let other = sqlx::PgPool::connect(&url).await.unwrap();
+    let mut claim = other.begin().await.unwrap();
+    let lock = "SELECT FROM smtp2go_outbox WHERE key = 'k' FOR UPDATE";
+    sqlx::query(lock).execute(&mut *claim).await.unwrap();
+
+    let worker = worker(&outbox, &client).build().unwrap();
+    let call = tokio::spawn(async move { worker.deliver("k").await.unwrap().unwrap() });
+    sleep(Duration::from_millis(700)).await;
+    claim.rollback().await.unwrap();
+
+    let delivery = call.await.unwrap();
+    assert_eq!(
+        (delivery.record.state, delivery.again_in),
+        (State::Sent, None)
+    );
+    assert_eq!(sandbox.mails().len(), 1);
 }
 
 #[tokio::test]
