@@ -211,7 +211,7 @@ struct MimeBodies {
     text: Option<String>,
     /// All parts of HTML, with a line break between them.
     html: Option<String>,
-    /// The body is encrypted or another message, or the parser can't decode a part of it.
+    /// The body is encrypted or made of other messages, or the parser can't decode a part of it.
     is_unreadable: bool,
 }
 
@@ -250,7 +250,10 @@ impl MimeBodies {
         let kind = kind.and_then(|kind| Some((kind.ctype(), kind.subtype()?)));
         bodies.is_unreadable |= kind.is_some_and(|(kind, subtype)| {
             kind.eq_ignore_ascii_case("message")
-                || (kind == "multipart" && subtype.eq_ignore_ascii_case("encrypted"))
+                || (kind.eq_ignore_ascii_case("multipart")
+                    && ["encrypted", "digest"]
+                        .iter()
+                        .any(|known| subtype.eq_ignore_ascii_case(known)))
                 || subtype.eq_ignore_ascii_case("pkcs7-mime")
                 || subtype.eq_ignore_ascii_case("x-pkcs7-mime")
         });
@@ -389,6 +392,7 @@ mod tests {
                 false,
             ),
             (multipart("encrypted", &[file, file]), false),
+            (multipart("digest", &["\nSubject: x\n\nHi"]), false),
             (
                 "Content-Type: message/rfc822\n\nSubject: x\n\nHi\n".to_owned(),
                 false,

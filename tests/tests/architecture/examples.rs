@@ -10,7 +10,13 @@ const TYPES: [&str; 2] = ["Client", "Email"];
 fn every_method_of_client_and_email_has_an_example() {
     let mut methods = 0;
     let mut wrong = Vec::new();
-    for folder in ["client", "mail", "webhook", "suppression.rs", "generated/groups"] {
+    for folder in [
+        "client",
+        "mail",
+        "webhook",
+        "suppression.rs",
+        "generated/groups",
+    ] {
         let path = root().join("smtp2go-sdk/src").join(folder);
         visit(&path, &mut |file, item| {
             let syn::Item::Impl(block) = item else { return };
