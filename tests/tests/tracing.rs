@@ -24,6 +24,7 @@ use smtp2go_sdk::types::{
     ActivitySearchRequest, EmailSendRequest, SmsSendRequest, SmtpUsersAddRequest,
     TemplateViewRequest, WebhookAddRequest,
 };
+use smtp2go_sdk::webhook::{Auth, Receiver, RequestHead};
 use smtp2go_sdk::{
     Attachment, Body, CallOptions, Client, ClientBuilder, Email, KeyLocation, RetryPolicy,
 };
@@ -729,6 +730,50 @@ async fn dropped_call_closes_its_span() {
             ("server.address", "127.0.0.1"),
         ] {
             assert_eq!(call.fields[name], value, "{call:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn receiver_logs_refused_requests_and_failed_handlers_without_their_text() {
+    let recorder = Recorder::default();
+    let _guard = tracing::subscriber::set_default(recorder.clone());
+    let receiver = Receiver::new(Auth::bearer("token-of-the-receiver").unwrap());
+    let body = br#"{"event": "delivered", "rcpt": "jane@example.net"}"#;
+    for (token, handled, expected) in [
+        ("Bearer token-of-the-receiver", Ok(()), None),
+        (
+            "Bearer token-of-the-receiver",
+            Err("no table for jane@example.net".into()),
+            Some((
+                "500",
+                "the handler of a webhook failed, so the service will post the event again",
+            )),
+        ),
+        (
+            "Bearer wrong-token-of-a-stranger",
+            Ok(()),
+            Some(("401", "a webhook request was refused: ")),
+        ),
+    ] {
+        let head = RequestHead::new("/hook")
+            .authorization(Some(token.as_bytes()))
+            .content_type(Some("application/json"));
+        let handled: Result<(), Box<dyn std::error::Error + Send + Sync>> = handled;
+        receiver.handle(&head, body, |_| async { handled }).await;
+        let events = std::mem::take(&mut recorder.0.lock().unwrap().events);
+        let found = events.first().map(|event| &event.fields);
+        match (found, expected) {
+            (None, None) => {}
+            (Some(fields), Some((status, message))) => {
+                assert_eq!(fields["status"], status);
+                assert!(fields["message"].contains(message), "{fields:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let all = format!("{events:?}");
+        for hidden in ["jane", "token-of", "stranger"] {
+            assert!(!all.contains(hidden), "{hidden} in {all}");
         }
     }
 }

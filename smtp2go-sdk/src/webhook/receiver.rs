@@ -202,14 +202,21 @@ impl Receiver {
     {
         let store = self.settings.store.as_ref();
         let Some((store, key)) = store.and_then(|store| Some((store, event.dedup_key()?))) else {
-            return handler(event).await.into_status();
+            let status = handler(event).await.into_status();
+            log_failure(status, "handler");
+            return status;
         };
         let held = match store.claim(&key).await {
             Ok(Claim::Claimed(token)) => HeldClaim::new(store.clone(), key, token),
             Ok(Claim::Done) => return StatusCode::OK,
-            Ok(Claim::Busy) | Err(_) => return StatusCode::SERVICE_UNAVAILABLE,
+            Ok(Claim::Busy) => return StatusCode::SERVICE_UNAVAILABLE,
+            Err(_) => {
+                log_failure(StatusCode::SERVICE_UNAVAILABLE, "deduplicator");
+                return StatusCode::SERVICE_UNAVAILABLE;
+            }
         };
         let status = handler(event).await.into_status();
+        log_failure(status, "handler");
         held.settle(status.is_success()).await;
         status
     }
@@ -229,5 +236,16 @@ impl Receiver {
             Ok(event) => Answer::status_only(self.process(event, handler).await),
             Err(refusal) => refusal.into(),
         }
+    }
+}
+
+/// Logs that the program's handler or deduplicator failed, without the error's text, which may quote the event.
+fn log_failure(status: StatusCode, what: &str) {
+    if !status.is_success() {
+        tracing::warn!(
+            target: "smtp2go_sdk",
+            status = status.as_u16(),
+            "the {what} of a webhook failed, so the service will post the event again"
+        );
     }
 }

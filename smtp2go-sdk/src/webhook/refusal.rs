@@ -31,8 +31,15 @@ pub(super) enum RefusalReason {
 }
 
 impl Refusal {
+    /// Makes a refusal, and logs it.
     pub(super) fn new(reason: RefusalReason) -> Self {
-        Self { reason }
+        let refusal = Self { reason };
+        tracing::info!(
+            target: "smtp2go_sdk",
+            status = refusal.status().as_u16(),
+            "a webhook request was refused: {refusal}"
+        );
+        refusal
     }
 
     #[cfg(feature = "tower")]
