@@ -233,9 +233,11 @@ impl Store {
         })
     }
 
-    /// Returns the key of the mail with this `email_id`.
+    /// Returns the key of the newest mail with this `email_id`. A local SMTP2GO that was restarted gives its ids
+    /// again.
     pub(crate) async fn key_of(&self, email_id: &str) -> Result<Option<String>, Error> {
-        let sql = "SELECT key FROM smtp2go_outbox WHERE email_id = $1 LIMIT 1";
+        let sql =
+            "SELECT key FROM smtp2go_outbox WHERE email_id = $1 ORDER BY created_at DESC LIMIT 1";
         on!(self, pool => Ok(sqlx::query_scalar(sql).bind(email_id).fetch_optional(pool).await?))
     }
 
