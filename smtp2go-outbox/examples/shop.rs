@@ -8,8 +8,6 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -26,7 +24,7 @@ struct Shop {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pool = PgPool::connect(&std::env::var("DATABASE_URL")?).await?;
     let outbox = Outbox::postgres(pool.clone());
     outbox.migrate().await?;
@@ -54,7 +52,10 @@ async fn order(State(shop): State<Shop>, address: String) -> Result<String, Stat
         .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn place(shop: &Shop, address: &str) -> Result<i64, Box<dyn Error + Send + Sync>> {
+async fn place(
+    shop: &Shop,
+    address: &str,
+) -> Result<i64, Box<dyn std::error::Error + Send + Sync>> {
     let mut transaction = shop.pool.begin().await?;
     let id: i64 = sqlx::query_scalar("INSERT INTO orders (email) VALUES ($1) RETURNING id")
         .bind(address)

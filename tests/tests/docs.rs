@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use smtp2go_sandbox::{Fault, Sandbox};
-use smtp2go_sdk::{Certainty, Client, Email};
+use smtp2go_sdk::{Certainty, Client, Email, blocking};
 
 #[tokio::test]
 async fn new_user_is_welcomed() {
@@ -31,6 +31,17 @@ fn welcome(address: &str) -> Email {
         .to(address)
         .text("Hi")
         .idempotency_key("user-7/welcome")
+}
+
+#[test]
+fn new_user_is_welcomed_without_async() {
+    let sandbox = Sandbox::start_blocking().unwrap();
+    let builder = blocking::Client::builder(sandbox.key()).base_url(sandbox.base_url());
+    let client = builder.build().unwrap();
+
+    client.send(welcome("jane@example.net")).unwrap(); // your own code instead
+
+    sandbox.assert_mail(|mail| mail.subject() == Some("Welcome"));
 }
 
 #[tokio::test]
