@@ -12,8 +12,8 @@ use crate::store::Claim;
 use crate::time::later;
 use crate::worker::{Stop, Worker};
 
-/// Maximum number of steps in one call. A step is a send, a look-up, or a read after another process changed the
-/// row.
+/// Maximum number of steps in one call. A step is a send, a look-up, a wait for another process's claim, or a read
+/// after another process changed the row.
 const STEPS: u32 = 8;
 
 /// Wait before the row is read again after another process claimed it, which takes effect when that process
@@ -48,7 +48,7 @@ impl Worker {
         let (_running, mut stop) = watch::channel(Stop::No);
         let mut looked_up = false;
         let mut wait = FIRST_WAIT;
-        for _ in 0..STEPS {
+        for step in 1..=STEPS {
             let Some((record, now)) = store.get(key).await? else {
                 return Ok(None);
             };
@@ -70,6 +70,7 @@ impl Worker {
                     Claim::Moved => continue,
                     Claim::Nothing => match store.paused_until().await? {
                         Some(until) => until,
+                        None if step == STEPS => continue,
                         None => {
                             tokio::time::sleep(wait).await;
                             wait *= 2;
