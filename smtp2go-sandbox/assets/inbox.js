@@ -45,13 +45,15 @@ function replaceLive(old, fresh) {
   localTimes(old);
 }
 
-// Replaces the first rows of a list, and keeps older rows that were loaded before.
+// Replaces the first rows of a list, and keeps older rows that were loaded before by the same search.
 function mergeList(old, fresh) {
   const rows = old.querySelector("#rows");
   const news = [...fresh.querySelectorAll("#rows > li")];
-  const last = news.length > 0 && rows?.querySelector(`#${CSS.escape(news.at(-1).id)}`);
+  const isSame = old.dataset.search === fresh.dataset.search;
+  const last = isSame && news.length > 0 && rows?.querySelector(`#${CSS.escape(news.at(-1).id)}`);
   if (!last) {
-    if (served.get(old) === fresh.innerHTML) return;
+    if (isSame && served.get(old) === fresh.innerHTML) return;
+    old.dataset.search = fresh.dataset.search;
     remember(fresh);
     served.set(old, fresh.innerHTML);
     adopt(() => old.replaceChildren(...fresh.childNodes));
@@ -180,6 +182,16 @@ function listen() {
   };
 }
 
+// Marks the row of the open item. A page of an item has only the newest rows, so older ones are marked here.
+function markOpen() {
+  for (const link of rowLinks()) {
+    const isOpen = link.pathname === location.pathname;
+    if (!isOpen) link.removeAttribute("aria-current");
+    else link.setAttribute("aria-current", "true");
+    if (isOpen && link.parentElement.classList.replace("unread", "read")) link.querySelector(".who .hidden")?.remove();
+  }
+}
+
 let busy = 0;
 async function whileBusy(work) {
   const detail = byId("detail");
@@ -234,6 +246,10 @@ async function go(address, options, { push = true, focus = true } = {}) {
     localTimes(byId("detail"));
     keepWidth();
     update(page);
+    markOpen();
+    const search = byId("search");
+    const searched = page.getElementById("search");
+    if (search && searched && document.activeElement !== search) search.value = searched.value;
     fit();
     if (focus) (byId("detail").querySelector("[role=alert]") ?? byId("title"))?.focus({ preventScroll: true });
     if (focus) byId("detail").scrollTop = 0;
@@ -257,6 +273,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("submit", (event) => {
+  if (event.target.method === "dialog") return;
   const form = event.target.closest("form[data-pane-form]");
   clearTimeout(typing);
   if (!form) {
@@ -277,7 +294,10 @@ document.addEventListener("submit", (event) => {
     const button = id ? byId(id) : document.querySelector(`[data-pane-form] button${value ? `[value="${CSS.escape(value)}"]` : ""}`);
     if (button) button.focus({ preventScroll: true });
     // The item was deleted.
-    else if (!document.querySelector("main.open")) (byId(neighbour ?? "") ?? byId("main")).focus();
+    else if (!document.querySelector("main.open")) {
+      row?.remove();
+      (byId(neighbour ?? "") ?? byId("main")).focus();
+    }
   });
 });
 

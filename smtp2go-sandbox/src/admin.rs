@@ -132,7 +132,7 @@ impl Problem {
     fn dropped(what: &str, world: &World) -> Self {
         let budget = world.ledger.budget();
         let message = format!(
-            "{what} was dropped: the sandbox keeps only {} mails and {} bytes",
+            "{what} was deleted, or dropped: the sandbox keeps only {} mails and {} bytes",
             budget.mails, budget.bytes
         );
         Self(StatusCode::GONE, message)

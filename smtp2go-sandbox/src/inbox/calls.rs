@@ -137,10 +137,15 @@ fn page_of(shared: &Shared, fields: &Fields, current: Option<usize>) -> CallPage
     }
 }
 
-/// Returns the searched text in lower case, with the recipients and the subject or text of the first
-/// message that the call sent.
+/// Maximum number of bytes of a request's body that are searched.
+const SEARCHED_BODY: usize = 16 * 1024;
+
+/// Returns the searched text in lower case, with the start of the request's body, and with the decoded recipients
+/// and the decoded subject or text of the first message that the call sent.
 fn searched(shared: &Shared, call: &Call) -> String {
     let status = call.status().to_string();
+    let body = call.body();
+    let body = body.get(..SEARCHED_BODY).unwrap_or(body);
     let [to, about] = match message(shared, call) {
         Some(KeptMessage::Mail(mail, _)) => {
             let entry = shared.entries.of(&mail);
@@ -158,6 +163,7 @@ fn searched(shared: &Shared, call: &Call) -> String {
         call.fault().unwrap_or_default(),
         &to,
         &about,
+        &String::from_utf8_lossy(body),
     ];
     parts.join("\n").to_lowercase()
 }

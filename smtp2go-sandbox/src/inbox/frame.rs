@@ -133,10 +133,10 @@ pub(super) async fn raw(State(shared): State<Arc<Shared>>, Path(id): Path<String
     }
 }
 
-/// Responds that a mail, or a file of it, does not exist or was dropped.
+/// Responds that a mail, or a file of it, does not exist, or was dropped or deleted.
 fn missing(shared: &Shared, id: &str) -> Response {
     match shared.world().was_dropped(id) {
-        true => (StatusCode::GONE, "the mail was dropped").into_response(),
+        true => (StatusCode::GONE, "the mail was dropped or deleted").into_response(),
         false => StatusCode::NOT_FOUND.into_response(),
     }
 }

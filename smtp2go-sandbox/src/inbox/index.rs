@@ -56,9 +56,9 @@ impl MailIndex {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks a mail as read.
-    pub(super) fn mark_read(&self, mail: &Mail) {
-        self.made().read.insert(mail.number());
+    /// Marks a mail as read. Returns whether it was unread.
+    pub(super) fn mark_read(&self, mail: &Mail) -> bool {
+        self.made().read.insert(mail.number())
     }
 
     pub(super) fn is_read(&self, mail: &Mail) -> bool {

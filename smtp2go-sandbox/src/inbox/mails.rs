@@ -39,8 +39,8 @@ struct DeletePage {
     shell: Shell,
     search: String,
     count: usize,
-    /// The number that the next mail to arrive gets: the user was not asked about that one.
-    before: usize,
+    /// The number that the next message to arrive gets: the user was not asked about that one.
+    before: u64,
     back: String,
 }
 
@@ -248,41 +248,50 @@ pub(super) async fn ask_to_delete(
     RawQuery(query): RawQuery,
 ) -> Response {
     let fields = Fields::of_query(query.as_deref());
-    let search = fields.get("q");
-    let (found, before) = found(&shared, search, None);
-    let page = DeletePage {
-        count: found.len(),
-        before,
-        search: search.to_owned(),
-        back: address_of_list(search),
-        shell: Shell::new(&shared, &shared.world(), Section::Mail),
-    };
-    show(StatusCode::OK, &page)
+    ask(&shared, StatusCode::OK, fields.get("q"))
 }
 
-/// Deletes the mails that a search finds and that the user was asked about, and returns to the list.
+/// Deletes the mails that the user was asked about, and returns to the list. Asks again if the search now finds
+/// another number of them.
 pub(super) async fn delete_found(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     let form = Fields::of_form(&body);
-    let (found, _) = found(&shared, form.get("q"), form.number("before"));
+    let search = form.get("q");
+    let before = form.get("before").parse().unwrap_or_default();
+    let found = found(&shared, search, before);
+    if form.number("count") != Some(found.len()) {
+        return ask(&shared, StatusCode::CONFLICT, search);
+    }
     for mail in found {
         shared.world().delete(&mail);
     }
     page::see("/")
 }
 
-/// Returns the mails that a search finds, without those that can't be deleted and those that arrived
-/// at `before` or later. Also returns the number that the next mail to arrive gets.
-fn found(shared: &Shared, search: &str, before: Option<usize>) -> (Vec<Mail>, usize) {
+fn ask(shared: &Shared, status: StatusCode, search: &str) -> Response {
+    let before = shared.world().ledger.next();
+    let page = DeletePage {
+        count: found(shared, search, before).len(),
+        before,
+        search: search.to_owned(),
+        back: address_of_list(search),
+        shell: Shell::new(shared, &shared.world(), Section::Mail),
+    };
+    show(status, &page)
+}
+
+/// Returns the mails that a search finds, if they can be deleted and their number is below `before`.
+fn found(shared: &Shared, search: &str, before: u64) -> Vec<Mail> {
     let wanted = MailSearch::new(search);
     let mails = shared.world().mails.clone();
-    let places = mails.places(before).filter_map(|place| mails.get(place));
-    let found = places.filter(|mail| shared.entries.finds(&wanted, mail));
+    let older = mails.iter().filter(|mail| mail.number() < before);
+    let found = older.filter(|mail| shared.entries.finds(&wanted, mail));
     let found: Vec<_> = found.cloned().collect();
     let world = shared.world();
-    let found = found
-        .into_iter()
-        .filter(|mail| world.ledger.can_drop(mail.number()));
-    (found.collect(), mails.total())
+    let ledger = &world.ledger;
+    let found = found.into_iter();
+    found
+        .filter(|mail| ledger.can_drop(mail.number()))
+        .collect()
 }
 
 fn address_of_list(search: &str) -> String {
@@ -316,7 +325,10 @@ fn page_of(
     let Some(mail) = page::find_mail(shared, id) else {
         return page::missing_mail(shared, id);
     };
-    shared.entries.mark_read(&mail);
+    if shared.entries.mark_read(&mail) {
+        // Other windows show the mark.
+        shared.world().changed();
+    }
     let mut view = MailView::new(shared, &mail, fields);
     view.error = error;
     if !recipient.is_empty() {
@@ -336,9 +348,11 @@ fn list_of(shared: &Shared, fields: &Fields, current: Option<&str>) -> List {
     shared.entries.tidy(shared);
     let mails = shared.world().mails.clone();
     let before = fields.number("before");
+    // The open mail stays in the list, though it is no longer unread.
     let fits = |place: usize| {
-        let mail = mails.get(place);
-        mail.is_some_and(|mail| shared.entries.finds(&wanted, mail))
+        mails.get(place).is_some_and(|mail| {
+            current == Some(mail.email_id()) || shared.entries.finds(&wanted, mail)
+        })
     };
     let (places, more) = newest(&mails, before, fits);
     let shown = || places.iter().filter_map(|place| mails.get(*place));

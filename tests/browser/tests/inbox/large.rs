@@ -46,6 +46,38 @@ fn ten_thousand_mails_can_be_scrolled_and_searched() {
         let count = "return document.querySelectorAll('#rows > li').length";
         assert_eq!(browser.run(count).await, MAILS + 1);
 
+        // A row below the newest ones is marked when it is opened, though the page of its mail does not have it.
+        browser.click("#rows > li:last-child a").await;
+        browser
+            .until(
+                "const row = document.querySelector('#rows > li:last-child'); \
+                 return row.className === 'read' && row.querySelector('a').hasAttribute('aria-current')",
+            )
+            .await;
+
+        // A search that finds more than a page replaces all rows, and so does its end.
+        let type_in = |text: &str| {
+            format!(
+                "const box = document.querySelector('#search'); box.value = '{text}'; \
+                 box.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+            )
+        };
+        browser.run(&type_in("subject:\"invoice 47\"")).await;
+        browser
+            .until(
+                "const rows = [...document.querySelectorAll('#rows > li')]; \
+                 return rows.length >= 100 && rows.every(row => row.textContent.includes('47'))",
+            )
+            .await;
+        browser.run(&type_in("")).await;
+        browser
+            .until(
+                "const more = document.querySelector('#more a').href; \
+                 return !more.includes('q=') \
+                   && document.querySelector('#rows .subject').textContent === 'A new one'",
+            )
+            .await;
+
         let search = browser.window.find(Locator::Css("#search")).await.unwrap();
         search.send_keys("DUE invoice 4711").await.unwrap();
         browser
