@@ -1,4 +1,4 @@
-//! The tests that README.md and `docs/testing.md` show.
+//! The tests that the SDK's README and `docs/testing.md` show.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests
 
