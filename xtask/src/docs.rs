@@ -213,26 +213,9 @@ fn escape(line: &str) -> String {
 
 // Items that progenitor does not generate.
 
-/// Documentation of a group's accessor on the client. `example` is a call of one of its operations.
-pub(crate) fn group(description: &str, client: &str, example: Option<&str>) -> String {
-    let about = text([description]);
-    let Some(example) = example else { return about };
-    let is_async = match example.contains(".await") {
-        true => "async ",
-        false => "",
-    };
-    let import = match example.contains("types::") {
-        true => "use smtp2go_sdk::types;\n\n",
-        false => "",
-    };
-    let error = "smtp2go_sdk::Error";
-    format!(
-        "{about}\n\n```no_run\n{import}\
-         # {is_async}fn example(client: {client}) -> Result<(), {error}> {{\n\
-         let reply = {example}?;\n\
-         println!(\"{{reply:?}}\");\n\
-         # Ok(())\n# }}\n```"
-    )
+/// Documentation of a group's accessor on the client, with an example.
+pub(crate) fn group(description: &str, example: &str) -> String {
+    format!("{}\n\n{example}", text([description]))
 }
 
 /// Documentation of the struct that an accessor returns.

@@ -36,12 +36,8 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
     for (group, description) in &view.groups {
         let accessor = identifier(group);
         let name = format_ident!("{}Group", pascal_case(group));
-        let client = match flavour {
-            Flavour::Async => "smtp2go_sdk::Client",
-            Flavour::Blocking => "smtp2go_sdk::blocking::Client",
-        };
         let example = example(view, group, flavour);
-        let about = lines(&docs::group(description, client, example.as_deref()));
+        let about = lines(&docs::group(description, &example));
         let of = lines(&docs::group_struct(group, description));
         let mut methods = Vec::new();
         let mut paged = TokenStream::new();
@@ -97,33 +93,42 @@ pub(super) fn modules(view: &View, structs: &Structs, flavour: Flavour) -> Resul
     Ok(modules)
 }
 
-/// Writes a call of an operation that changes nothing and needs no values, preferably one that lists
-/// everything. `None` if the group has no such operation.
-fn example(view: &View, group: &str, flavour: Flavour) -> Option<String> {
-    let calls = view.operations.iter().filter_map(|operation| {
-        if operation.group != *group || operation.deprecated || !operation.repeat_safe {
-            return None;
-        }
-        let argument = match takes(view, operation) {
-            Takes::Nothing => String::new(),
-            Takes::Request(request) if view.object(request)?.has_default() => {
-                format!("types::{request}::new()")
-            }
-            Takes::Request(_) => return None,
-        };
-        Some((operation, argument))
+/// Writes an example that calls the group's first look-up without required fields, or only returns the group if it
+/// has no such look-up.
+fn example(view: &View, group: &str, flavour: Flavour) -> String {
+    let look_ups = view.operations.iter().filter(|operation| {
+        operation.group == *group && operation.kind == "read" && !operation.deprecated
     });
-    let calls: Vec<_> = calls.collect();
-    let lists = |(operation, _): &&(&Operation, String)| {
-        operation.action.ends_with("view") || operation.action.ends_with("search")
+    let mut calls = look_ups.filter_map(|operation| match takes(view, operation) {
+        Takes::Nothing => Some((operation, String::new())),
+        Takes::Request(request) => {
+            let has_default = view.object(request)?.has_default();
+            has_default.then(|| (operation, format!("types::{request}::new()")))
+        }
+    });
+    let (is_async, client, waited) = match flavour {
+        Flavour::Async => ("async ", "smtp2go_sdk::Client", ".await"),
+        Flavour::Blocking => ("", "smtp2go_sdk::blocking::Client", ""),
     };
-    let (operation, argument) = calls.iter().find(lists).or(calls.first())?;
-    let (accessor, method) = (identifier(group), identifier(&operation.action));
-    let waited = match flavour {
-        Flavour::Async => ".await",
-        Flavour::Blocking => "",
+    let accessor = identifier(group);
+    let result = match calls.next() {
+        Some((operation, argument)) => {
+            let method = identifier(&operation.action);
+            format!("client.{accessor}().{method}({argument}){waited}?")
+        }
+        None => format!("client.{accessor}()"),
     };
-    Some(format!("client.{accessor}().{method}({argument}){waited}"))
+    let import = match result.contains("types::") {
+        true => "use smtp2go_sdk::types;\n\n",
+        false => "",
+    };
+    format!(
+        "```no_run\n{import}\
+         # {is_async}fn example(client: {client}) -> Result<(), smtp2go_sdk::Error> {{\n\
+         let reply = {result};\n\
+         println!(\"{{reply:?}}\");\n\
+         # Ok(())\n# }}\n```"
+    )
 }
 
 /// Returns the method of an operation. It is inline, so that it and its JSON code are compiled only

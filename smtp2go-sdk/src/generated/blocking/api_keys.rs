@@ -18,10 +18,8 @@ impl Client {
     /// API keys with their permissions and sending settings.
     ///
     /// ```no_run
-    /// use smtp2go_sdk::types;
-    ///
     /// # fn example(client: smtp2go_sdk::blocking::Client) -> Result<(), smtp2go_sdk::Error> {
-    /// let reply = client.api_keys().view(types::ApiKeysViewRequest::new())?;
+    /// let reply = client.api_keys().permissions()?;
     /// println!("{reply:?}");
     /// # Ok(())
     /// # }

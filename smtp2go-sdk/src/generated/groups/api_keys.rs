@@ -17,10 +17,8 @@ impl Client {
     /// API keys with their permissions and sending settings.
     ///
     /// ```no_run
-    /// use smtp2go_sdk::types;
-    ///
     /// # async fn example(client: smtp2go_sdk::Client) -> Result<(), smtp2go_sdk::Error> {
-    /// let reply = client.api_keys().view(types::ApiKeysViewRequest::new()).await?;
+    /// let reply = client.api_keys().permissions().await?;
     /// println!("{reply:?}");
     /// # Ok(())
     /// # }
