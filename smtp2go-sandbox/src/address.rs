@@ -24,7 +24,7 @@ const LONGEST_LABEL: usize = 63;
 pub(crate) struct Mailbox<'a> {
     /// The text of the mailbox, without surrounding white space and the name of its group.
     pub(crate) written: &'a str,
-    /// The text before the angle brackets. Empty if there is none.
+    /// The text before the angle brackets. Empty for an address without a name.
     pub(crate) name: &'a str,
     /// `local@domain`, without comments and white space.
     pub(crate) address: String,
