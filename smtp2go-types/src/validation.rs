@@ -299,7 +299,7 @@ impl Check {
         }
     }
 
-    /// Checks that a text is none of the `refused` ones, ignoring case and surrounding white space.
+    /// Refuses a text that is in `refused`, whatever its case and the white space around it.
     pub fn refused(&mut self, text: &str, refused: &[&str]) {
         let text = text.trim();
         if let Some(refused) = refused
